@@ -1,0 +1,105 @@
+"""What a distribution must answer. Pure answers only: no driver reaches a host."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bootstrap.model import Artifact, Facts, Finding, Host, Inventory, Lock, Plan, Position, Probe
+
+
+@dataclass(frozen=True)
+class NativeProblem:
+    """A mistake in native keys: the path in the document, what is wrong, and a hint."""
+
+    path: tuple[str | int, ...]
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class TemplateUse:
+    """Render `template` with `variables` for one host (or `_cluster`) into `path` on it."""
+
+    host: str
+    template: str  # below templates/<distro>/
+    path: str
+    variables: dict[str, Any]
+    mode: str = "0644"
+    owner: str = "root:root"
+
+
+@dataclass(frozen=True)
+class UpstreamFile:
+    """A file that upstream publishes: where, and the checksum file that covers it (None: none is published)."""
+
+    name: str
+    arch: str
+    url: str
+    checksum_url: str | None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class PlanInput:
+    """All that a plan is made from. `contents` are artifacts with references filled in, never shown."""
+
+    inventory: Inventory
+    artifacts: tuple[Artifact, ...]
+    facts: Facts
+    lock: Lock
+    filled: dict[tuple[str, str], str] = field(repr=False)  # (host, path) -> bytes that shall lie there, as text
+    unreachable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodeExpectation:
+    """What verify wants to see of one Node."""
+
+    name: str
+    version: str
+    controls: bool
+    labels: dict[str, str]
+    taints: tuple[str, ...]
+
+
+class Driver(Protocol):
+    """One distribution."""
+
+    name: str
+
+    def check(self, inventory: Inventory) -> list[NativeProblem]:
+        """Cross-checks that only this distribution knows (keys per role, versions, conflicts)."""
+        ...
+
+    def check_token(self, token: str) -> str:
+        """What is wrong with a join token, or nothing."""
+        ...
+
+    def templates(self, inventory: Inventory) -> Sequence[TemplateUse]: ...
+
+    def upstream_files(self, inventory: Inventory, arches: Sequence[str]) -> Sequence[UpstreamFile]: ...
+
+    def probes(self, inventory: Inventory, host: Host) -> Sequence[Probe]: ...
+
+    def check_hosts(self, plan_input: PlanInput) -> Sequence[Finding]:
+        """Preflight findings from facts."""
+        ...
+
+    def plan_apply(self, plan_input: PlanInput) -> Plan: ...
+
+    def plan_remove(self, plan_input: PlanInput, host: str) -> Plan: ...
+
+    def plan_reset(self, plan_input: PlanInput) -> Plan: ...
+
+    def expect_nodes(self, inventory: Inventory, facts: Facts) -> Sequence[NodeExpectation]: ...
+
+
+__all__ = [
+    "Driver",
+    "NativeProblem",
+    "NodeExpectation",
+    "PlanInput",
+    "Position",
+    "TemplateUse",
+    "UpstreamFile",
+]
