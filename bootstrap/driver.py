@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bootstrap.model import Artifact, Facts, Finding, Host, Inventory, Lock, Plan, Position, Probe
+from bootstrap.model import Artifact, Facts, Finding, Host, Inventory, Lock, Plan, Position, Probe, Secret
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,18 @@ class UpstreamFile:
 
 @dataclass(frozen=True)
 class PlanInput:
-    """All that a plan is made from. `contents` are artifacts with references filled in, never shown."""
+    """All that a plan is made from.
+
+    `filled` is what shall lie at (host, path) with references replaced, `secrets` the values by reference text:
+    both are for comparing and masking, and never shown.
+    """
 
     inventory: Inventory
     artifacts: tuple[Artifact, ...]
     facts: Facts
     lock: Lock
     filled: dict[tuple[str, str], str] = field(repr=False)  # (host, path) -> bytes that shall lie there, as text
+    secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
     unreachable: tuple[str, ...] = ()
 
 

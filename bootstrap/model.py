@@ -455,7 +455,10 @@ class Disruption(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One thing done on one host, the reason for it, and what the person sees of it."""
+    """One thing done for one host, the reason for it, and what the person sees of it.
+
+    `on` names another host where it is done, such as a live controller that forgets a wiped one.
+    """
 
     host: str
     title: str
@@ -463,6 +466,11 @@ class Step:
     action: Action
     diff: str = ""  # unified, masked
     disruption: Disruption = Disruption.NONE
+    on: str = ""
+
+    @property
+    def place(self) -> str:
+        return self.on or self.host
 
 
 @dataclass(frozen=True)
@@ -501,6 +509,10 @@ class Plan:
 
     def hosts(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(step.host for stage in self.stages for step in stage.steps))
+
+    def places(self) -> tuple[str, ...]:
+        """Every host on which something is done."""
+        return tuple(dict.fromkeys(step.place for stage in self.stages for step in stage.steps))
 
 
 # --- what came of it -----------------------------------------------------------------------------

@@ -1,0 +1,109 @@
+"""What the facts say about the k3s cluster as a whole: who founds, who is in, whom to ask. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bootstrap.distros.k3s.layout import effective, server_port
+from bootstrap.distros.k3s.probes import answers_api, has_datastore, live_nodes
+from bootstrap.driver import PlanInput
+from bootstrap.errors import PlanRefusedError
+from bootstrap.model import Host, HostFacts
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Answers about one inventory and the facts of its hosts."""
+
+    plan_input: PlanInput
+
+    @cached_property
+    def controllers(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.plan_input.inventory.controllers if host.name in self.plan_input.facts)
+
+    @cached_property
+    def workers(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.plan_input.inventory.workers if host.name in self.plan_input.facts)
+
+    @cached_property
+    def nodes(self) -> Mapping[str, Any] | None:
+        """Node objects by name, when a controller answers."""
+        return live_nodes(self.plan_input.facts)
+
+    @cached_property
+    def members(self) -> tuple[Host, ...]:
+        """Controllers that hold the datastore: their presence, not their place in the list, decides who founds."""
+        return tuple(host for host in self.controllers if has_datastore(self.facts(host)))
+
+    @cached_property
+    def founder(self) -> Host:
+        """The controller that founds or has founded. Raises PlanRefusedError when a second cluster could come up."""
+        if self.members:
+            return next((host for host in self.members if answers_api(self.facts(host))), self.members[0])
+        missing = [name for name in self.plan_input.unreachable if self.plan_input.inventory.host(name).role.controls]
+        if missing:
+            raise PlanRefusedError(
+                f"no reachable controller has a datastore, and {', '.join(missing)} can't be reached",
+                why="it may hold the cluster: founding now could make a second cluster beside it",
+                next_step=f"bring {', '.join(missing)} back, or take it out of the inventory if it is gone for good",
+            )
+        if not self.controllers:
+            raise PlanRefusedError("no controller can be reached", next_step="look at the errors above")
+        return self.controllers[0]
+
+    @property
+    def is_new(self) -> bool:
+        return not self.members
+
+    @cached_property
+    def is_external(self) -> bool:
+        return any(effective(host).get("datastore-endpoint") for host in self.plan_input.inventory.controllers)
+
+    @cached_property
+    def wants_etcd(self) -> bool:
+        """Embedded etcd: several controllers without an external datastore, or asked for with cluster-init."""
+        several = len(self.plan_input.inventory.controllers) > 1
+        asked = any(effective(host).get("cluster-init") for host in self.plan_input.inventory.controllers)
+        return not self.is_external and (several or asked or self.has_etcd)
+
+    @cached_property
+    def has_etcd(self) -> bool:
+        return any(self.facts(host).values.get("datastore") == "etcd" for host in self.members)
+
+    @property
+    def networked(self) -> bool:
+        """Whether k3s brings the network itself: without one Nodes stay NotReady until a CNI is there."""
+        return effective(self.founder).get("flannel-backend") != "none"
+
+    def facts(self, host: Host) -> HostFacts:
+        return self.plan_input.facts[host.name]
+
+    def is_member(self, host: Host) -> bool:
+        """In the cluster by its own traces: a server has the datastore, an agent its kubelet's certificate."""
+        facts = self.facts(host)
+        if host.role.controls:
+            return has_datastore(facts)
+        unit = facts.units.get("k3s-agent")
+        joined = any(trace.endswith("client-kubelet.crt") for trace in facts.values.get("traces", ()))
+        return unit is not None and unit.load == "loaded" and joined and not self.is_new
+
+    def node(self, host: Host) -> Mapping[str, Any] | None:
+        return (self.nodes or {}).get(host.name)
+
+    def server_url(self, joiner: Host) -> str:
+        """Where a joiner asks: the endpoint, or a controller that has the datastore and is not the joiner."""
+        endpoint = self.plan_input.inventory.endpoint
+        if endpoint and not self.is_new:
+            return f"https://{bracket(endpoint.host)}:{endpoint.port}"
+        return f"https://{bracket(self.address(self.founder))}:{server_port(self.founder)}"
+
+    def address(self, host: Host) -> str:
+        """A controller's address for other nodes: its node address, else where ssh goes."""
+        found = self.facts(host).node_addresses(host) if host.name in self.plan_input.facts else host.node_addresses
+        return found[0] if found else host.connection.address
+
+
+def bracket(address: str) -> str:
+    """IPv6 addresses stand in brackets inside a URL."""
+    return f"[{address}]" if ":" in address and not address.startswith("[") else address

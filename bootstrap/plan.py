@@ -1,0 +1,211 @@
+"""Building blocks of every plan: files, hooks, records, labels. Pure; what a distribution does with them is its own."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bootstrap.diffs import count_lines, diff_file
+from bootstrap.driver import PlanInput
+from bootstrap.facts import RECORD_PATH, format_record
+from bootstrap.model import (
+    Artifact,
+    Disruption,
+    Fetch,
+    FileFacts,
+    Hook,
+    Host,
+    HostFacts,
+    LockedFile,
+    Put,
+    Record,
+    Run,
+    RunLocally,
+    Stage,
+    Step,
+    digest,
+)
+from bootstrap.shell import join
+
+CLUSTER_TAINT = "node-role.kubernetes.io/control-plane"
+
+
+def find_artifact(plan_input: PlanInput, host: str, path: str) -> Artifact | None:
+    return next((a for a in plan_input.artifacts if a.host == host and a.path == path), None)
+
+
+def filled_content(plan_input: PlanInput, artifact: Artifact) -> str:
+    """What shall lie on the host, references replaced."""
+    return plan_input.filled.get((artifact.host, artifact.path), artifact.content)
+
+
+def is_current(artifact: Artifact, wanted: str, actual: FileFacts | None) -> bool:
+    return (
+        actual is not None
+        and actual.sha256 == digest(wanted)
+        and actual.mode == artifact.mode
+        and actual.owner == artifact.owner
+    )
+
+
+def put_steps(plan_input: PlanInput, artifacts: Iterable[Artifact]) -> Iterator[Step]:
+    """One step for each file that is not on its host as it shall be."""
+    for artifact in artifacts:
+        actual = plan_input.facts[artifact.host].files.get(artifact.path)
+        wanted = filled_content(plan_input, artifact)
+        if not is_current(artifact, wanted, actual):
+            yield _put_step(plan_input, artifact, wanted, actual)
+
+
+def _put_step(plan_input: PlanInput, artifact: Artifact, wanted: str, actual: FileFacts | None) -> Step:
+    old = actual.content if actual else None
+    diff = diff_file(artifact.path, old, artifact.content, plan_input.secrets)
+    if actual is None:
+        reason = "does not exist yet"
+    elif actual.sha256 != digest(wanted):
+        reason = f"differs: {count_lines(diff)}" if diff else "holds another secret"
+    else:
+        found = f"{actual.mode} {actual.owner}"
+        reason = f"mode and owner are {found}, wanted {artifact.mode} {artifact.owner}"
+    action = Put(artifact.path, artifact.content, artifact.mode, artifact.owner)
+    return Step(artifact.host, f"write {artifact.path}", reason, action, diff)
+
+
+def fetch_step(facts: HostFacts, file: LockedFile, path: str, mode: str, disruption: Disruption) -> Step | None:
+    """Bring a locked file to `path`, unless its bytes lie there already."""
+    actual = facts.files.get(path)
+    if actual and actual.sha256 == file.sha256 and actual.mode == mode:
+        return None
+    reason = "does not exist yet" if actual is None else f"is another file than {file.name} {file.version} of the lock"
+    title = f"bring {file.name} {file.version} to {path}"
+    return Step(facts.host, title, reason, Fetch(file, path, mode), disruption=disruption)
+
+
+# --- hooks ---------------------------------------------------------------------------------------
+
+
+def hooks_at(plan_input: PlanInput, host: Host, *points: str) -> Iterator[Step]:
+    """Hooks of these points that have not run on the host in their present text."""
+    facts = plan_input.facts[host.name]
+    ran = facts.record.hooks if facts.record else {}
+    for point in points:
+        for hook in plan_input.inventory.hooks:
+            if hook.point == point and _concerns(plan_input, hook, host):
+                if ran.get(hook.name) != digest(hook.script):
+                    yield _hook_step(hook, host, ran.get(hook.name))
+
+
+def _concerns(plan_input: PlanInput, hook: Hook, host: Host) -> bool:
+    names = hook.hosts or tuple(each.name for each in plan_input.inventory.hosts)
+    reachable = [name for name in names if name in plan_input.facts]
+    return host.name in (reachable[:1] if hook.once else reachable)
+
+
+def _hook_step(hook: Hook, host: Host, before: str | None) -> Step:
+    reason = "its text changed since it ran" if before else "has not run on this host"
+    title = f"run hook {hook.name} ({hook.point})"
+    if hook.point == "before-connect":
+        return Step(host.name, title, reason, RunLocally(hook.script))
+    return Step(host.name, title, reason, Run(hook.script, deadline=600.0))
+
+
+def due_hooks(plan_input: PlanInput, host: Host) -> dict[str, str]:
+    """Digests of all hooks that concern the host: what its record shall say after the run."""
+    return {h.name: digest(h.script) for h in plan_input.inventory.hooks if _concerns(plan_input, h, host)}
+
+
+# --- records -------------------------------------------------------------------------------------
+
+
+def record_step(facts: HostFacts, wanted: Record) -> Step | None:
+    """Write down what was applied; always the last step for a host."""
+    if facts.record == wanted:
+        return None
+    reason = "so that the next run knows what is in force here"
+    return Step(facts.host, "write the record of this run", reason, Put(RECORD_PATH, format_record(wanted), "0600"))
+
+
+def change_record(record: Record | None, cluster: str, **changes: Any) -> Record:
+    return replace(record or Record(), cluster=cluster, **changes)
+
+
+# --- labels, annotations, taints -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NodeMarks:
+    """Labels, annotations and taints (`key:effect` -> `key=value:effect`) of one Node."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    taints: Mapping[str, str]
+
+
+def wanted_marks(host: Host) -> NodeMarks:
+    """What the inventory says, the taint of a pure controller included."""
+    taints = {f"{taint.key}:{taint.effect}": str(taint) for taint in host.taints}
+    if host.role.controls and not host.role.takes_work:
+        taints.setdefault(f"{CLUSTER_TAINT}:NoSchedule", f"{CLUSTER_TAINT}:NoSchedule")
+    return NodeMarks(host.labels, host.annotations, taints)
+
+
+def actual_marks(node: Mapping[str, Any] | None) -> NodeMarks:
+    """Marks of a Node object as the API gives it; a Node that is not there has none."""
+    metadata = (node or {}).get("metadata") or {}
+    spec = (node or {}).get("spec") or {}
+    taints = {}
+    for taint in spec.get("taints") or ():
+        value = f"={taint['value']}" if taint.get("value") else ""
+        taints[f"{taint['key']}:{taint['effect']}"] = f"{taint['key']}{value}:{taint['effect']}"
+    return NodeMarks(metadata.get("labels") or {}, metadata.get("annotations") or {}, taints)
+
+
+def mark_commands(kubectl: Sequence[str], node: str, wanted: NodeMarks, actual: NodeMarks, owned: Record) -> list[list[str]]:
+    """kubectl commands that make ours of the marks as wanted: what others set is left alone."""
+    words = {
+        "label": _changes(wanted.labels, actual.labels, owned.labels, "="),
+        "annotate": _changes(wanted.annotations, actual.annotations, owned.annotations, "="),
+        "taint": _taint_changes(wanted.taints, actual.taints, owned.taints),
+    }
+    return [[*kubectl, verb, "node", node, "--overwrite", *changes] for verb, changes in words.items() if changes]
+
+
+def _changes(wanted: Mapping[str, str], actual: Mapping[str, str], owned: Sequence[str], sign: str) -> list[str]:
+    put = [f"{key}{sign}{value}" for key, value in sorted(wanted.items()) if actual.get(key) != value]
+    return put + [f"{key}-" for key in sorted(owned) if key not in wanted and key in actual]
+
+
+def _taint_changes(wanted: Mapping[str, str], actual: Mapping[str, str], owned: Sequence[str]) -> list[str]:
+    put = [text for key, text in sorted(wanted.items()) if actual.get(key) != text]
+    return put + [f"{key}-" for key in sorted(owned) if key not in wanted and key in actual]
+
+
+def mark_step(
+    host: str, on: str, kubectl: Sequence[str], wanted: NodeMarks, node: Mapping[str, Any] | None, owned: Record
+) -> Step | None:
+    """Reconcile one Node's marks through the API, asked on a live controller."""
+    commands = mark_commands(kubectl, host, wanted, actual_marks(node), owned)
+    if not commands:
+        return None
+    kinds = {"label": "labels", "annotate": "annotations", "taint": "taints"}
+    names = [kinds[command[len(kubectl)]] for command in commands]
+    reason = "the inventory says: " + "; ".join(" ".join(command[len(kubectl) + 4 :]) for command in commands)
+    script = KUBECTL_PRELUDE + "\n".join(join(command) for command in commands) + "\n"
+    return Step(host, f"set {' and '.join(names)} of the node", reason, Run(script), on=on)
+
+
+# kubectl keeps a discovery cache below HOME: a place that a reboot empties leaves nothing behind.
+KUBECTL_PRELUDE = "set -eu\nexport KUBECACHEDIR=/run/bootstrap/kube-cache\n"
+
+
+def own_marks(record: Record, wanted: NodeMarks) -> Record:
+    return replace(
+        record,
+        labels=tuple(sorted(wanted.labels)),
+        annotations=tuple(sorted(wanted.annotations)),
+        taints=tuple(sorted(wanted.taints)),
+    )
+
+
+def make_stage(title: str, steps: Iterable[Step | None], *, at_once: int = 1, critical: bool = False) -> Stage:
+    """A stage of the steps that are there; None stands for nothing to do."""
+    return Stage(title, tuple(step for step in steps if step), at_once, critical)
