@@ -175,13 +175,7 @@ class Sandbox:
     @contextlib.contextmanager
     def _booted(self, spec: SandboxSpec, tell: Callable[[str], None]) -> Iterator[lifetime.Process1]:
         """A new sandbox with every sshd answering; it ends with the block unless it is told to stay."""
-        with lifetime.locked():
-            if self.is_up():
-                raise SandboxError(f"sandbox {self.name!r} is up already", next_step=self._down_first)
-            lifetime.end(self.folder)
-            _raise_inotify_limit(tell)
-            _write_run_folder(self.folder, spec)
-            process = lifetime.begin(self.folder)
+        process = self._begin(spec, tell)
         try:
             control.ask(self.folder.control, "wait", [])
             yield process
@@ -189,6 +183,19 @@ class Sandbox:
             process.end()
             if not process.stays:
                 self.down()
+
+    def _begin(self, spec: SandboxSpec, tell: Callable[[str], None]) -> lifetime.Process1:
+        with lifetime.locked():
+            if self.is_up():
+                raise SandboxError(f"sandbox {self.name!r} is up already", next_step=self._down_first)
+            lifetime.end(self.folder)
+            _raise_inotify_limit(tell)
+            try:
+                _write_run_folder(self.folder, spec)
+                return lifetime.begin(self.folder)
+            except BaseException:
+                lifetime.end(self.folder)
+                raise
 
 
 def _raise_inotify_limit(tell: Callable[[str], None]) -> None:
