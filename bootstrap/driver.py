@@ -80,7 +80,9 @@ class Driver(Protocol):
         """What is wrong with a join token, or nothing."""
         ...
 
-    def templates(self, inventory: Inventory) -> Sequence[TemplateUse]: ...
+    def templates(self, inventory: Inventory, facts: Facts | None = None) -> Sequence[TemplateUse]:
+        """Every file to render; without facts, as for a cluster that is yet to be made."""
+        ...
 
     def upstream_files(self, inventory: Inventory, arches: Sequence[str]) -> Sequence[UpstreamFile]: ...
 
@@ -97,6 +99,22 @@ class Driver(Protocol):
     def plan_reset(self, plan_input: PlanInput) -> Plan: ...
 
     def expect_nodes(self, inventory: Inventory, facts: Facts) -> Sequence[NodeExpectation]: ...
+
+    def api_port(self, host: Host) -> int:
+        """The port on which a controller's API listens."""
+        ...
+
+    def brings_network(self, inventory: Inventory) -> bool:
+        """False when the CNI comes from elsewhere: Nodes are then expected to be NotReady until it is there."""
+        ...
+
+    def token_from(self, facts: Facts) -> str | None:
+        """The cluster's own join token, as a controller keeps it; None when there is no cluster yet."""
+        ...
+
+    def kubeconfig_from(self, facts: Facts) -> str | None:
+        """The admin kubeconfig of a controller that has one."""
+        ...
 
 
 __all__ = [

@@ -245,15 +245,16 @@ class HostPlan:
 
     def _forget_node(self) -> Iterator[Step]:
         """Its stale Node takes the node password along, and the etcd member of a server: else the join is refused."""
-        if self.cluster.is_new or self.cluster.nodes is None:
+        if self.cluster.is_new:
             return
         name = quote(self.host.name)
         script = KUBECTL_PRELUDE + (
             f"{join(KUBECTL)} delete node {name} --ignore-not-found --timeout=90s\n"
             f"{join(KUBECTL)} -n kube-system delete secret {name}.node-password.k3s --ignore-not-found --timeout=60s\n"
         )
-        if self.cluster.node(self.host):
-            reason = "the host is new, but the cluster still has a node of this name"
+        if self.cluster.nodes is None or self.cluster.node(self.host):
+            there = self.cluster.nodes is not None
+            reason = "the host is new, but the cluster still has a node of this name" if there else "the API did not answer, so one may be there"
             yield self.step("delete its stale node and node password", reason, Run(script, deadline=180.0), on=self.cluster.founder.name)
 
     def update(self) -> list[Step]:

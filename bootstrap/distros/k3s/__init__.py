@@ -1,0 +1,109 @@
+"""k3s: what it is told, asked, and how its changes are ordered. Unaware of other distributions."""
+
+from collections.abc import Sequence
+from urllib.parse import quote as quote_url
+
+from bootstrap.distros.k3s.layout import CONFIG, effective, server_port
+from bootstrap.driver import NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
+from bootstrap.model import Facts, Finding, Host, Inventory, Plan, Probe
+
+RELEASES = "https://github.com/k3s-io/k3s/releases/download"
+SCRIPTS = "https://raw.githubusercontent.com/k3s-io/k3s"
+BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
+
+
+class K3s:
+    """The k3s driver."""
+
+    name = "k3s"
+    kubectl: Sequence[str] = ("/usr/local/bin/k3s", "kubectl")
+
+    def check(self, inventory: Inventory) -> list[NativeProblem]:
+        from bootstrap.distros.k3s.native import check_native
+
+        return check_native(inventory)
+
+    def check_token(self, token: str) -> str:
+        from bootstrap.distros.k3s.native import check_token
+
+        return check_token(token)
+
+    def templates(self, inventory: Inventory, facts: Facts | None = None) -> Sequence[TemplateUse]:
+        from bootstrap.distros.k3s.files import templates
+
+        return templates(inventory, facts)
+
+    def upstream_files(self, inventory: Inventory, arches: Sequence[str]) -> Sequence[UpstreamFile]:
+        """The release's own files: https://github.com/k3s-io/k3s/releases; images only where a mirror holds them."""
+        tag = quote_url(inventory.version, safe="")
+        release = f"{RELEASES}/{tag}"
+        files = []
+        for arch in arches:
+            sums = f"{release}/sha256sum-{arch}.txt"
+            files.append(UpstreamFile("k3s", arch, f"{release}/{BINARIES[arch]}", sums))
+            if inventory.mirror:
+                images = f"{release}/k3s-airgap-images-{arch}.tar.zst"
+                files.append(UpstreamFile("k3s-airgap-images", arch, images, sums, optional=True))
+        return [*files, UpstreamFile("install.sh", "any", f"{SCRIPTS}/{tag}/install.sh", None)]
+
+    def probes(self, inventory: Inventory, host: Host) -> Sequence[Probe]:
+        from bootstrap.distros.k3s.probes import make_probes
+
+        paths = tuple(dict.fromkeys(use.path for use in self.templates(inventory) if use.host == host.name))
+        return make_probes(inventory, host, paths)
+
+    def check_hosts(self, plan_input: PlanInput) -> Sequence[Finding]:
+        from bootstrap.distros.k3s.preflight import check_host_facts
+
+        return check_host_facts(plan_input)
+
+    def plan_apply(self, plan_input: PlanInput) -> Plan:
+        from bootstrap.distros.k3s.planning import plan_apply
+
+        return plan_apply(plan_input)
+
+    def plan_remove(self, plan_input: PlanInput, host: str) -> Plan:
+        from bootstrap.distros.k3s.removal import plan_remove
+
+        return plan_remove(plan_input, host)
+
+    def plan_reset(self, plan_input: PlanInput) -> Plan:
+        from bootstrap.distros.k3s.removal import plan_reset
+
+        return plan_reset(plan_input)
+
+    def expect_nodes(self, inventory: Inventory, facts: Facts) -> Sequence[NodeExpectation]:
+        from bootstrap.plan import wanted_marks
+
+        return [
+            NodeExpectation(
+                name=host.name,
+                version=inventory.version,
+                controls=host.role.controls,
+                labels=dict(wanted_marks(host).labels),
+                taints=tuple(wanted_marks(host).taints.values()),
+            )
+            for host in inventory.hosts
+        ]
+
+    def api_port(self, host: Host) -> int:
+        return server_port(host)
+
+    def brings_network(self, inventory: Inventory) -> bool:
+        """False when the CNI comes from elsewhere: Nodes are then expected to be NotReady until it is there."""
+        return all(effective(host).get("flannel-backend") != "none" for host in inventory.controllers)
+
+    def token_from(self, facts: Facts) -> str | None:
+        """The cluster's own token, as a controller keeps it; None when there is no cluster yet."""
+        tokens = (host.values.get("token") for host in facts.values() if host.values.get("datastore"))
+        return next((token.reveal() for token in tokens if token), None)
+
+    def kubeconfig_from(self, facts: Facts) -> str | None:
+        """The admin kubeconfig of a controller that has one, one that answers first."""
+        ranked = sorted(facts.values(), key=lambda host: host.values.get("nodes") is None)
+        found = (host.values.get("kubeconfig") for host in ranked)
+        return next((secret.reveal() for secret in found if secret), None)
+
+
+DRIVER = K3s()
+__all__ = ["CONFIG", "DRIVER", "K3s"]

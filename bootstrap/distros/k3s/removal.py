@@ -1,0 +1,155 @@
+"""Taking k3s away again: one host (remove) or all (reset), with everything the uninstaller leaves behind. Pure."""
+
+from collections.abc import Iterator
+
+from bootstrap.distros.k3s import waits
+from bootstrap.distros.k3s.cluster import Cluster
+from bootstrap.distros.k3s.layout import KUBECTL, data_folder, service
+from bootstrap.distros.k3s.probes import answers_api
+from bootstrap.driver import PlanInput
+from bootstrap.errors import PlanRefusedError
+from bootstrap.facts import STATE_FOLDER
+from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
+from bootstrap.plan import KUBECTL_PRELUDE, make_stage
+from bootstrap.quorum import refuse_removal
+from bootstrap.shell import join, quote
+
+# k3s-uninstall.sh leaves these; /etc/rancher/node holds the node password, which blocks a rejoin if only the Node went.
+LEFTOVERS = (
+    "/etc/rancher",
+    "/var/lib/kubelet",
+    "/var/lib/cni",
+    "/run/k3s",
+    "/run/flannel",
+    "/etc/cni",
+    "/opt/cni",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/root/.kube/cache",
+    "/usr/local/lib/bootstrap",
+)
+
+
+def plan_reset(plan_input: PlanInput) -> Plan:
+    """Remove k3s from every host that can be reached: workers first, controllers after."""
+    inventory, facts = plan_input.inventory, plan_input.facts
+    workers = [step for host in inventory.workers if host.name in facts for step in uninstall_steps(plan_input, host)]
+    controllers = [step for host in inventory.controllers if host.name in facts for step in uninstall_steps(plan_input, host)]
+    stages = (
+        make_stage("remove k3s from the workers", workers, at_once=32),
+        make_stage("remove k3s from the controllers", controllers, at_once=32),
+    )
+    return Plan(inventory.cluster, "reset", tuple(stage for stage in stages if stage.steps))
+
+
+def has_traces(facts: HostFacts, data: str) -> bool:
+    """Whether anything of k3s or of ours lies on the host."""
+    return bool("k3s" in facts.distributions or facts.record or facts.files or facts.values.get("traces") or data in facts.free_kb)
+
+
+def uninstall_steps(plan_input: PlanInput, host: Host) -> Iterator[Step]:
+    """Stop, uninstall with upstream's own script where it is, remove what it leaves."""
+    facts = plan_input.facts[host.name]
+    data = data_folder(host)
+    if not has_traces(facts, data):
+        return
+    running = any(unit.is_running for unit in facts.units.values())
+    if any(unit.load == "loaded" for unit in facts.units.values()) or running:
+        script = "".join(waits.stop_script(name) for name in ("k3s-agent", "k3s"))
+        yield Step(host.name, "stop k3s", "it is installed here", Run(script, deadline=180.0), disruption=Disruption.REMOVE)
+    yield Step(
+        host.name,
+        "uninstall k3s and remove its data",
+        f"{data} and everything k3s made on the host go, volumes of local-path included",
+        Run(uninstall_script(plan_input, host), deadline=300.0),
+        disruption=Disruption.REMOVE,
+    )
+
+
+def uninstall_script(plan_input: PlanInput, host: Host) -> str:
+    """Upstream's scripts first; a half-made installation may lack them, so their work is done again by hand."""
+    ours = [a.path for a in plan_input.artifacts if a.host == host.name]
+    removed = [*LEFTOVERS, data_folder(host), *ours, STATE_FOLDER]
+    return f"""
+set -u
+for script in k3s-killall.sh k3s-agent-uninstall.sh k3s-uninstall.sh; do
+  [ ! -x "/usr/local/bin/$script" ] || "/usr/local/bin/$script" || true
+done
+for name in k3s k3s-agent; do
+  rm -f "/etc/systemd/system/$name.service" "/etc/systemd/system/$name.service.env" "/etc/systemd/system/multi-user.target.wants/$name.service"
+  rm -f "/etc/init.d/$name" "/etc/logrotate.d/$name" "/var/log/$name.log" "/etc/runlevels/default/$name"
+done
+rm -f /usr/local/bin/k3s /usr/local/bin/k3s-killall.sh /usr/local/bin/k3s-uninstall.sh /usr/local/bin/k3s-agent-uninstall.sh
+for name in kubectl crictl ctr; do
+  [ ! -L "/usr/local/bin/$name" ] || case $(readlink "/usr/local/bin/$name") in k3s|*/k3s) rm -f "/usr/local/bin/$name";; esac
+done
+[ ! -d /run/systemd/system ] || systemctl daemon-reload
+awk '{{ print $2 }}' /proc/mounts | sort -r | while read -r place; do
+  case $place in {data_folder(host)}/*|/run/k3s/*|/var/lib/kubelet/*|/run/netns/cni-*) umount -l "$place" 2>/dev/null || true;; esac
+done
+for path in {join(removed)}; do
+  if mountpoint -q "$path" 2>/dev/null; then find "$path" -mindepth 1 -delete 2>/dev/null || true; else rm -rf "$path"; fi
+done
+rmdir /var/lib/rancher /root/.kube /run/bootstrap/kube-cache 2>/dev/null || true
+left=$(for path in {join(removed)}; do [ ! -e "$path" ] || mountpoint -q "$path" || echo "$path"; done)
+[ -z "$left" ] || {{ echo "still there: $left" >&2; exit 1; }}
+"""
+
+
+def plan_remove(plan_input: PlanInput, name: str) -> Plan:
+    """Drain, stop, delete the Node, uninstall: in this order, for a running server rejoins when only its Node goes."""
+    cluster = Cluster(plan_input)
+    host = next((each for each in plan_input.inventory.hosts if each.name == name), None)
+    asked = next((each for each in cluster.members if each.name != name and answers_api(cluster.facts(each))), None)
+    if asked is None:
+        raise PlanRefusedError(
+            f"no other controller answers, so {name} can't be taken out of the cluster",
+            next_step="`bootstrap reset` removes the whole cluster",
+        )
+    if host is not None and host.role.controls:
+        refuse_last_vote(cluster, host)
+    elif host is None and name not in (cluster.nodes or {}):
+        raise PlanRefusedError(f"neither the inventory nor the cluster has a {name}")
+    stage = make_stage(f"take {name} out of the cluster", _remove_steps(cluster, name, host, asked.name), critical=True)
+    notes = (f"take {name} out of the inventory too, else the next apply joins it again",) if host else ()
+    unreachable = (name,) if host and name in plan_input.unreachable else ()
+    return Plan(plan_input.inventory.cluster, "remove", (stage,) if stage.steps else (), notes=notes, unreachable=unreachable)
+
+
+def refuse_last_vote(cluster: Cluster, host: Host) -> None:
+    """Raises PlanRefusedError when the etcd quorum would not survive."""
+    if not cluster.has_etcd:
+        if len(cluster.members) <= 1:
+            raise PlanRefusedError(f"{host.name} is the only controller", next_step="`bootstrap reset` removes the whole cluster")
+        return
+    reason = refuse_removal(host.name, etcd_voters(cluster))
+    if reason:
+        raise PlanRefusedError(reason, next_step="bring the missing controllers back first: `bootstrap status` shows them")
+
+
+def etcd_voters(cluster: Cluster) -> dict[str, bool]:
+    """Every etcd member by its Node, and whether it is Ready."""
+    voters = {}
+    for name, node in (cluster.nodes or {}).items():
+        labels = node["metadata"].get("labels") or {}
+        if "node-role.kubernetes.io/etcd" in labels:
+            conditions = node.get("status", {}).get("conditions") or []
+            voters[name] = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+    return voters
+
+
+def _remove_steps(cluster: Cluster, name: str, host: Host | None, asked: str) -> Iterator[Step]:
+    node, kubectl = quote(name), join(KUBECTL)
+    if name in (cluster.nodes or {}):
+        drain = f"{KUBECTL_PRELUDE}{kubectl} cordon {node}\ntimeout 300 {kubectl} drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=240s\n"
+        yield Step(name, "drain the node", "its pods shall go elsewhere first", Run(drain, deadline=330.0), on=asked, disruption=Disruption.REMOVE)
+    if host is not None and name in cluster.plan_input.facts:
+        stop = Run(waits.stop_script(service(host)), deadline=180.0)
+        yield Step(name, f"stop {service(host)}", "a running one would register again within seconds", stop, disruption=Disruption.REMOVE)
+    script = KUBECTL_PRELUDE + (
+        f"{kubectl} delete node {node} --ignore-not-found --timeout=90s\n"
+        f"{kubectl} -n kube-system delete secret {node}.node-password.k3s --ignore-not-found --timeout=60s\n"
+    )
+    yield Step(name, "delete the node, its etcd membership and its password", "it is to leave", Run(script, deadline=180.0), on=asked, disruption=Disruption.REMOVE)
+    if host is not None and name in cluster.plan_input.facts:
+        yield from (step for step in uninstall_steps(cluster.plan_input, host) if step.title != "stop k3s")

@@ -1,0 +1,360 @@
+"""The path of data, one short function per command: read this page and you know the program.
+
+inventory file -> Inventory -> Artifacts -> Facts -> Plan -> Results -> Checks. Each command is a prefix of that line:
+`plan` simply stops earlier than `apply`, so what is shown is the object that is executed.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bootstrap.driver import PlanInput
+from bootstrap.errors import PlanRefusedError, PreflightError, TransportError
+from bootstrap.model import Artifact, Check, Facts, Inventory, Lock, LockedFile, Plan, Report, Status
+from bootstrap.progress import HostLogs, Progress
+from bootstrap.report import StatusRow
+from bootstrap.session import LOCK_FILE, Session
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan with the facts that it was made from, and the errors of hosts that could not be asked."""
+
+    plan: Plan
+    facts: Facts
+    failed: Mapping[str, TransportError]
+    started: float  # epoch seconds before the first look
+
+    @property
+    def stops(self) -> bool:
+        return any(finding.stops for finding in self.plan.findings)
+
+
+# --- commands that touch no host -----------------------------------------------------------------
+
+
+def validate(session: Session) -> Inventory:
+    """Every mistake at once. Raises InventoryError."""
+    return session.inventory
+
+
+def render(session: Session) -> tuple[Artifact, ...]:
+    """The native files, as for a cluster that is yet to be made."""
+    return session.render()
+
+
+def write_rendered(session: Session) -> tuple[Path, list[str]]:
+    """Write rendered/<cluster>/; returns the folder and what changed in it."""
+    from bootstrap.render import compare_tree, write_tree
+
+    folder = session.root / "rendered" / session.inventory.cluster
+    artifacts = session.render()
+    changed = compare_tree(artifacts, folder)
+    if changed:
+        write_tree(artifacts, folder)
+    return folder, list(changed)
+
+
+def check_rendered(session: Session) -> tuple[Path, list[str]]:
+    """Like write_rendered, but only looks."""
+    from bootstrap.render import compare_tree
+
+    folder = session.root / "rendered" / session.inventory.cluster
+    return folder, list(compare_tree(session.render(), folder))
+
+
+def write_lock(session: Session) -> Lock:
+    """Ask upstream, or the mirror, for sizes and checksums of what the inventory needs, and write artifacts.lock."""
+    from bootstrap import __version__
+    from bootstrap.lock import format_lock, parse_lock, replace_files
+    from bootstrap.upstream import lock_files
+
+    path = session.root / LOCK_FILE
+    old = parse_lock(path.read_text(), file=str(path)) if path.exists() else Lock()
+    stated = tuple(dict.fromkeys(host.arch for host in session.inventory.hosts if host.arch))
+    wanted = session.driver.upstream_files(session.inventory, stated or ("amd64", "arm64", "arm"))
+    if not stated:
+        wanted = [replace(file, optional=file.optional or file.arch not in ("amd64", "any")) for file in wanted]
+    lock = replace_files(old, lock_files(wanted, session.inventory.version, find_mirror(session)))
+    path.write_text(format_lock(lock, locked_by=f"bootstrap {__version__}"))
+    return lock
+
+
+def find_mirror(session: Session) -> str | None:
+    """The mirror: a URL as it is, a folder from the repository's root."""
+    mirror = session.inventory.mirror
+    if mirror is None or "://" in mirror:
+        return mirror
+    return str((session.root / Path(mirror).expanduser()).resolve())
+
+
+# --- commands that read hosts --------------------------------------------------------------------
+
+
+def look(session: Session) -> tuple[Facts, dict[str, TransportError]]:
+    """Facts of every host that can be asked."""
+    from bootstrap.observe import observe
+
+    inventory, driver = session.inventory, session.driver
+    probes = {host.name: driver.probes(inventory, host) for host in inventory.hosts}
+    return observe(session.connections.get, probes)
+
+
+def make_draft(session: Session, plan_with: Callable[[PlanInput], Plan], *, checks_hosts: bool = True) -> Draft:
+    """Look, and plan from what was seen. Raises the first host's error when none can be asked."""
+    started = time.time()
+    facts, failed = look(session)
+    if not facts and failed:
+        raise next(iter(failed.values()))
+    plan_input = session.make_input(facts, failed)
+    findings = tuple(session.driver.check_hosts(plan_input)) if checks_hosts else ()
+    empty = Plan(session.inventory.cluster, "apply", findings=findings, unreachable=tuple(failed))
+    if any(finding.stops for finding in findings):
+        return Draft(empty, facts, failed, started)
+    plan = plan_with(plan_input)
+    return Draft(replace(plan, findings=findings, unreachable=tuple(failed)), facts, failed, started)
+
+
+def plan(session: Session) -> Draft:
+    """The difference between the inventory and the hosts, in the order in which it would be made good."""
+    return make_draft(session, session.driver.plan_apply)
+
+
+def plan_remove(session: Session, host: str) -> Draft:
+    return make_draft(session, lambda plan_input: session.driver.plan_remove(plan_input, host), checks_hosts=False)
+
+
+def plan_reset(session: Session) -> Draft:
+    return make_draft(session, session.driver.plan_reset, checks_hosts=False)
+
+
+def verify(session: Session, facts: Facts, deadline: float) -> tuple[Check, ...]:
+    """The Kubernetes API against the inventory, asked with the kubeconfig that a controller holds."""
+    from bootstrap.api import open_api
+    from bootstrap.verify import Patience, verify_cluster
+
+    text = kubeconfig(session, facts)
+    if text is None:
+        return (Check("kubeconfig", ok=False, detail="no controller that can be reached has one"),)
+    inventory, driver = session.inventory, session.driver
+    return verify_cluster(
+        inventory,
+        driver.expect_nodes(inventory, facts),
+        lambda: open_api(text),
+        patience=Patience(deadline=deadline),
+        network_comes_later=not driver.brings_network(inventory),
+    )
+
+
+def kubeconfig(session: Session, facts: Facts) -> str | None:
+    """The admin kubeconfig, named after the cluster, with an address that answers from here."""
+    from bootstrap.kubeconfig import rename_kubeconfig
+
+    text = session.driver.kubeconfig_from(facts)
+    return rename_kubeconfig(text, session.inventory.cluster, api_url(session, facts)) if text else None
+
+
+def api_url(session: Session, facts: Facts) -> str:
+    """The endpoint; without one, the first controller that can be reached, by the address that ssh uses for it."""
+    endpoint = session.inventory.endpoint
+    if endpoint:
+        return f"https://{_bracket(endpoint.host)}:{endpoint.port}"
+    controllers = [host for host in session.inventory.controllers if host.name in facts]
+    host = next((h for h in controllers if facts[h.name].values.get("nodes") is not None), controllers[0])
+    address = host.connection.address
+    if host.connection.jumps or not _is_address(address):
+        address = next(iter(facts[host.name].node_addresses(host)), address)
+    return f"https://{_bracket(address)}:{session.driver.api_port(host)}"
+
+
+def _bracket(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _is_address(text: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+# --- commands that write -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Consent:
+    """How the person is asked: `give` shows the plan and raises when the answer is no."""
+
+    give: Callable[[Draft], None]
+    open_progress: Callable[[Plan], Progress]
+    verify_deadline: float = 180.0  # seconds
+
+
+def apply(session: Session, consent: Consent) -> Report:
+    """Plan, ask, do exactly that, look again, verify. A second plan that is not empty is a failed verification."""
+    draft = plan(session)
+    refuse_findings(draft)
+    if draft.plan.is_empty:
+        return prove(session, consent, Report(), draft)
+    consent.give(draft)
+    report = execute(session, consent, draft, plan)
+    after = plan(session)
+    report = replace(report, remaining=after.plan)
+    if any(result.status is not Status.DONE for result in report.results):
+        return report
+    return prove(session, consent, report, after)
+
+
+def prove(session: Session, consent: Consent, report: Report, draft: Draft) -> Report:
+    return replace(report, checks=verify(session, draft.facts, consent.verify_deadline))
+
+
+def remove(session: Session, host: str, consent: Consent) -> Report:
+    """Take one host out of the cluster; the quorum is guarded by the plan."""
+    draft = plan_remove(session, host)
+    consent.give(draft)
+    return execute(session, consent, draft, lambda again: plan_remove(again, host))
+
+
+def reset(session: Session, consent: Consent) -> Report:
+    """Remove the whole cluster from every host that can be reached."""
+    draft = plan_reset(session)
+    if draft.plan.is_empty:
+        return Report()
+    consent.give(draft)
+    report = execute(session, consent, draft, plan_reset)
+    return replace(report, remaining=plan_reset(session).plan)
+
+
+def refuse_findings(draft: Draft) -> None:
+    """Raises PreflightError with every finding that must be settled before a write."""
+    if draft.stops:
+        lines = [f"{finding.host}: {finding.message}" + (f" ({finding.hint})" if finding.hint else "") for finding in draft.plan.findings if finding.stops]
+        raise PreflightError(lines)
+
+
+def execute(session: Session, consent: Consent, draft: Draft, plan_again: Callable[[Session], Draft]) -> Report:
+    """Take the leases, see that the world is still as planned, run. Raises PlanRefusedError, LockedError."""
+    from bootstrap.lease import Leases, identify_holder
+    from bootstrap.report import plan_digest
+
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    holder = identify_holder(run_id, f"{draft.plan.operation} {draft.plan.cluster}")
+    leases = Leases(holder, session.connections.get)
+    leases.take(draft.plan.places())
+    progress = consent.open_progress(draft.plan)
+    try:
+        if plan_digest(plan_again(session).plan) != plan_digest(draft.plan):
+            raise PlanRefusedError(
+                "the hosts changed since the plan was made: nothing was written", next_step="look at the new plan and apply it"
+            )
+        return run_plan(session, run_id, draft.plan, progress)
+    finally:
+        progress.close()
+        leases.release()
+
+
+def run_plan(session: Session, run_id: str, plan: Plan, progress: Progress) -> Report:
+    """Execute; on Ctrl-C name what still runs, and leave within seconds."""
+    from bootstrap.errors import InterruptedRunError
+    from bootstrap.runner import Runner
+    from bootstrap.transport.local import LocalTransport
+
+    logs = HostLogs(log_folder(session, run_id), session.redactor)
+    runner = Runner(
+        connect=session.connections.get,
+        run_id=run_id,
+        fill=session.fill,
+        obtain=lambda file: obtain_file(session, file),
+        download_on_hosts=session.inventory.mirror is None,
+        progress=progress,
+        logs=logs,
+        local=LocalTransport(),
+    )
+    try:
+        results = runner.execute(plan)
+    except KeyboardInterrupt:
+        runner.stop.set()
+        still = [f"{step.place}: {step.title}" for step in runner.running.values()]
+        raise InterruptedRunError(
+            "interrupted",
+            why="; ".join(["still running on its host: " + line for line in still]) or "no step was running",
+            next_step="apply again: it goes on from what is there",
+        ) from None
+    return Report(results=results, log_folder=str(logs.folder))
+
+
+def log_folder(session: Session, run_id: str) -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path("bootstrap") / "logs" / session.inventory.cluster / run_id
+
+
+# --- small ends ----------------------------------------------------------------------------------
+
+
+def save_plan(plan: Plan, path: Path) -> None:
+    """The plan as JSON with its digest; it holds no secret."""
+    import json
+
+    from bootstrap.report import plan_digest, plan_to_json
+
+    path.write_text(json.dumps({"schema": "bootstrap/saved-plan/v1", "digest": plan_digest(plan), "plan": json.loads(plan_to_json(plan))}, indent=2) + "\n")
+
+
+def compare_saved(plan: Plan, path: Path) -> None:
+    """Raises PlanRefusedError unless the plan of now is, to the byte, the saved one."""
+    import json
+
+    from bootstrap.report import plan_digest
+
+    try:
+        saved = json.loads(path.read_text())["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise PlanRefusedError("this is no saved plan", where=str(path), next_step="make one: bootstrap plan --out FILE") from None
+    if saved != plan_digest(plan):
+        raise PlanRefusedError(
+            "the saved plan is not the plan of now: nothing was written",
+            where=str(path),
+            why="the hosts, the inventory, the lock or the templates changed since it was saved",
+            next_step="bootstrap plan --out FILE, and read it again",
+        )
+
+
+def obtain_file(session: Session, file: LockedFile) -> Path:
+    """A locked file on this machine, from the cache, the mirror or upstream."""
+    from platformdirs import user_cache_path
+
+    from bootstrap.download import obtain
+
+    return obtain(file, find_mirror(session), user_cache_path("bootstrap") / "files")
+
+
+def merged(existing: str, new: str) -> str:
+    from bootstrap.kubeconfig import merge_kubeconfigs
+
+    return merge_kubeconfigs(existing, new)
+
+
+def alone(existing: str, new: str) -> str:  # noqa: ARG001 - the same form as `merged`
+    return new
+
+
+def write_kubeconfig(path: Path, text: str, combine: Callable[[str, str], str]) -> Path | None:
+    """Write privately; returns the backup of the old file, if there was one."""
+    from bootstrap.kubeconfig import write_private
+
+    existing = path.read_text() if path.exists() else ""
+    return write_private(path, combine(existing, text))
+
+
+def status_rows(session: Session, facts: Facts) -> list[StatusRow]:
+    """What is known of each host, from the same look as a plan's."""
+    from bootstrap.status import make_rows
+
+    return make_rows(session.inventory, facts)

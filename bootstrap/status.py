@@ -1,0 +1,44 @@
+"""Rows of the status table, from the facts of one look. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bootstrap.model import Facts, Host, HostFacts, Inventory
+from bootstrap.report import StatusRow
+
+
+def make_rows(inventory: Inventory, facts: Facts) -> list[StatusRow]:
+    """One row per host of the inventory, in its order; a host that could not be asked shows its Node only."""
+    nodes: Mapping[str, Any] = next((f.values["nodes"] for f in facts.values() if f.values.get("nodes") is not None), {})
+    now = datetime.now(UTC)
+    return [_row(host, facts.get(host.name), nodes.get(host.name), now) for host in inventory.hosts]
+
+
+def _row(host: Host, facts: HostFacts | None, node: Mapping[str, Any] | None, now: datetime) -> StatusRow:
+    return StatusRow(
+        host=host.name,
+        role=str(host.role),
+        version=node["status"]["nodeInfo"]["kubeletVersion"] if node else "",
+        ready=_is_ready(node) if node else None,
+        age=_age(node, now) if node else None,
+        disk_free_kb=facts.free_kb.get("/var/lib") if facts else None,
+        unit=_unit(facts) if facts else "unreachable",
+    )
+
+
+def _is_ready(node: Mapping[str, Any]) -> bool:
+    conditions = node.get("status", {}).get("conditions") or []
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
+def _age(node: Mapping[str, Any], now: datetime) -> float | None:
+    try:
+        return (now - datetime.fromisoformat(node["metadata"]["creationTimestamp"])).total_seconds()
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _unit(facts: HostFacts) -> str:
+    there = {name: unit for name, unit in facts.units.items() if unit.load == "loaded"}
+    return ", ".join(f"{name} {unit.active}" for name, unit in there.items()) or "not installed"
