@@ -1,0 +1,95 @@
+"""Where native keys stand in an inventory: layer by layer, section by section, as written. Pure; judges nothing."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.model import Host, Inventory, Role
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A place that may hold settings: the top level (an empty path), a role, a group, or an entry of `hosts`."""
+
+    path: Path
+    values: Mapping[str, Any]
+    hosts: tuple[Host, ...]  # those that it reaches
+
+    @property
+    def is_cluster(self) -> bool:
+        return not self.path
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.path)) or "the top level"
+
+
+@dataclass(frozen=True)
+class Section:
+    """`config`, `server`, `agent`, `registries` or `manifests` of one layer."""
+
+    layer: Layer
+    name: str
+    path: Path
+    values: Mapping[str, Any]
+
+
+def find_layers(inventory: Inventory) -> Iterator[Layer]:
+    """Every layer of the document, the most general first."""
+    document = inventory.document
+    yield Layer((), document, inventory.hosts)
+    for name, values in _mapping(document.get("roles")).items():
+        yield Layer(("roles", name), _mapping(values), tuple(h for h in inventory.hosts if h.role == name))
+    for name, values in _mapping(document.get("groups")).items():
+        yield Layer(("groups", name), _mapping(values), tuple(h for h in inventory.hosts if name in h.groups))
+    for name, values in _mapping(document.get("hosts")).items():
+        yield Layer(("hosts", name), _mapping(values), tuple(h for h in inventory.hosts if h.origin[:2] == ("hosts", name)))
+
+
+def find_sections(inventory: Inventory) -> Iterator[Section]:
+    """Every section that is written, in every layer."""
+    for layer in find_layers(inventory):
+        native = _mapping(layer.values.get(inventory.distro))
+        for name, values in native.items():
+            yield Section(layer, name, (*layer.path, inventory.distro, name), _mapping(values))
+
+
+def misses_its_hosts(section: Section) -> bool:
+    """A section for the other kind of host, such as `server` on a worker."""
+    if section.name not in ("server", "agent") or section.layer.is_cluster:
+        return False
+    roles = {host.role for host in section.layer.hosts}
+    if section.layer.path[0] == "roles":
+        roles = {Role(str(section.layer.path[1]))}
+    return bool(roles) and not any(role.controls == (section.name == "server") for role in roles)
+
+
+def find_typed(inventory: Inventory, owner: str, hosts: Iterable[Host]) -> str:
+    """Where the inventory's own field stands for these hosts, such as "`labels` of hosts.pi-1 (line 12)"; or nothing."""
+    concerned = {host.name for host in hosts}
+    fields = owner.split(".")
+    for layer in find_layers(inventory):
+        values: Any = layer.values
+        for field in fields:
+            values = _mapping(values).get(field)
+        if values and concerned & {host.name for host in layer.hosts}:
+            position = inventory.positions.get((*layer.path, *fields))
+            line = f" (line {position.line})" if position else ""
+            return f"`{owner}` of {layer}{line}" if layer.path else f"`{owner}`{line}"
+    return ""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """A hint with the nearest known word, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def has_reference(value: object) -> bool:
+    return isinstance(value, str) and "${" in value
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
