@@ -21,7 +21,9 @@ class Transport(Protocol):
         """
         ...
 
-    def put(self, source: bytes | BinaryIO, path: str, *, mode: str = "0644", owner: str = "root:root", sha256: str) -> None:
+    def put(
+        self, source: bytes | BinaryIO, path: str, *, mode: str = "0644", owner: str = "root:root", sha256: str
+    ) -> None:
         """Write a file: temporary beside it with owner and mode first, then content, sha256 checked, fsync, rename."""
         ...
 

@@ -1,0 +1,163 @@
+"""One command on one SSH channel: bytes in, Answer out, with a time limit. Importing this imports paramiko."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import paramiko
+from paramiko.common import cMSG_CHANNEL_REQUEST
+
+from bootstrap.errors import DeadlineError, TransportError, UnreachableError
+from bootstrap.transport.framing import COMMAND, Answer, NoAnswerError
+
+MAX_CHANNELS = 8  # at once on one connection; sshd's MaxSessions is 10
+OPEN_TIMEOUT = 10.0  # seconds
+BLOCK = 1 << 20  # bytes handed to the channel at a time
+SMALL = 1 << 16  # bytes that go out in the caller's own thread, if the window takes them
+# RFC 4254, section 8: echo, signals, line editing and every translation off, before the shell starts
+RAW_TERMINAL = b"".join(bytes([mode, 0, 0, 0, 0]) for mode in (36, 38, 50, 51, 53, 70)) + b"\0"
+
+
+class _Wake(threading.Event):
+    """Set by paramiko when a stream has news; cleared only by the reader, before it looks at both streams."""
+
+    def clear(self) -> None:
+        return None
+
+    def wait_and_clear(self, timeout: float) -> None:
+        self.wait(timeout)
+        super().clear()
+
+
+class Exchange:
+    """The two streams of a channel. The caller's thread reads; another one writes what is large."""
+
+    def __init__(self, channel: paramiko.Channel, answer: Answer) -> None:
+        self.answer = answer
+        self._channel = channel
+        self._ends = time.monotonic()
+        self._wake = _Wake()
+        channel.in_buffer.set_event(self._wake)
+        channel.in_stderr_buffer.set_event(self._wake)
+
+    def allow(self, seconds: float) -> None:
+        """Time until `read_until` gives up, from now."""
+        self._ends = time.monotonic() + seconds
+
+    def start(self, *, terminal: bool) -> None:
+        """Ask for the shell, without waiting for the reply: what follows rides along, one round trip less."""
+        if terminal:
+            self._request("pty-req", "dumb", 80, 24, 0, 0, RAW_TERMINAL)
+        self._request("exec", COMMAND)
+
+    def _request(self, kind: str, *parts: str | bytes | int) -> None:
+        message = paramiko.Message()
+        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_int(self._channel.remote_chanid)
+        message.add_string(kind)
+        message.add_boolean(True)  # noqa: FBT003 - a refusal closes the channel; success needs no attention
+        for part in parts:
+            if isinstance(part, int):
+                message.add_int(part)
+            else:
+                message.add_string(part)
+        self._channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
+
+    def send(self, content: bytes) -> None:
+        """A few bytes, such as a password. A closed channel shows when it is read."""
+        with contextlib.suppress(OSError):
+            self._channel.settimeout(max(0.1, self._ends - time.monotonic()))
+            self._channel.sendall(content)
+
+    def send_all(self, head: bytes, source: BinaryIO, size: int) -> None:
+        """`head`, the source, and the end of input."""
+        if len(head) + size <= min(SMALL, self._channel.out_window_size):
+            self.send(head + source.read())
+            self.finish()
+        else:
+            threading.Thread(target=self._feed, args=(head, source), daemon=True).start()
+
+    def finish(self) -> None:
+        """End of input."""
+        with contextlib.suppress(OSError):
+            self._channel.shutdown_write()
+
+    def _feed(self, head: bytes, source: BinaryIO) -> None:
+        """A script may end without reading all: then the channel closes, and what is left is of no use."""
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.settimeout(None)
+            self._channel.sendall(head)
+            while block := source.read(BLOCK):
+                self._channel.sendall(block)
+            self._channel.shutdown_write()
+
+    def read_until(self, reached: Callable[[Answer], bool]) -> None:
+        """Collect output until `reached`, or the streams end. Raises NoAnswerError, OutputTooLargeError."""
+        while not reached(self.answer) and not self.answer.closed:
+            left = self._ends - time.monotonic()
+            if left <= 0:
+                raise NoAnswerError
+            self._wake.wait_and_clear(left)
+            self._drain()
+
+    def _drain(self) -> None:
+        channel = self._channel
+        ended = bool(channel.eof_received) or channel.closed  # looked at before the last bytes are taken
+        while channel.recv_ready() or channel.recv_stderr_ready():
+            out = channel.recv(BLOCK) if channel.recv_ready() else b""
+            err = channel.recv_stderr(BLOCK) if channel.recv_stderr_ready() else b""
+            self.answer.feed(out, err)
+        self.answer.closed = ended
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the streams ended because the connection did."""
+        return self.answer.closed and not self._channel.eof_received
+
+    def abandon(self) -> None:
+        """Let go of the channel without waiting for a host that may be gone."""
+        threading.Thread(target=self._channel.close, daemon=True).start()
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class Channels:
+    """Opens channels on one connection, at most eight at once, and counts them."""
+
+    def __init__(self, host: str, transport: paramiko.Transport) -> None:
+        self.opened = 0
+        self._host = host
+        self._transport = transport
+        self._slots = threading.BoundedSemaphore(MAX_CHANNELS)
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def open(self, answer: Answer, deadline: float) -> Iterator[Exchange]:
+        """A channel with nothing sent yet. Raises UnreachableError, DeadlineError, TransportError: nothing was run."""
+        if not self._slots.acquire(timeout=deadline):
+            raise DeadlineError(self._host, f"its {MAX_CHANNELS} channels were busy for {deadline:g} s")
+        try:
+            exchange = Exchange(self._open(min(deadline, OPEN_TIMEOUT)), answer)
+            try:
+                yield exchange
+            except BaseException:
+                exchange.abandon()
+                raise
+            exchange.close()
+        finally:
+            self._slots.release()
+
+    def _open(self, timeout: float) -> paramiko.Channel:
+        with self._lock:
+            self.opened += 1
+        try:
+            return self._transport.open_session(timeout=timeout)
+        except paramiko.ChannelException as error:
+            cure = f"MaxSessions in its sshd_config should be {MAX_CHANNELS + 2} or more"
+            raise TransportError(self._host, "it refuses a channel", why=str(error), next_step=cure) from None
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            why = str(error) or "the connection broke"
+            raise UnreachableError(self._host, "the connection is dead; nothing was run", why=why) from None
