@@ -1,0 +1,60 @@
+"""The repository around an inventory: its root, and the small files in it that an inventory names. Reads, never writes."""
+
+from pathlib import Path
+
+SIZE_LIMIT = 1024 * 1024  # bytes
+
+
+class FileProblem(Exception):  # noqa: N818 - becomes a Problem with a position
+    """A named file can't be used; the text says why, `hint` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def find_root(inventory: Path) -> Path:
+    """The folder that holds inventories/, or the inventory's own folder."""
+    folder = inventory.absolute().parent
+    return folder.parent if folder.name == "inventories" else folder
+
+
+def read_repository_file(root: Path, name: str) -> str:
+    """The text of a file inside the repository. Raises FileProblem for whatever is not a regular file in it."""
+    if name.startswith("~") or Path(name).is_absolute():
+        raise FileProblem(f"`{name}` is not inside the repository", f"give a path below {root}")
+    path = root / name
+    real = path.resolve()
+    if not real.is_relative_to(root.resolve()):
+        how = "leads out of" if path.is_symlink() or ".." not in Path(name).parts else "is outside of"
+        raise FileProblem(f"`{name}` {how} the repository", f"copy the file to a place below {root}")
+    return read_text_file(real, name)
+
+
+def read_text_file(path: Path, name: str) -> str:
+    """A regular file of at most 1 MiB as text, called `name` in messages. Raises FileProblem."""
+    try:
+        if path.is_dir():
+            raise FileProblem(f"`{name}` is a folder")
+        if not path.exists():
+            raise FileProblem(f"there is no file `{name}`", f"looked for {path}")
+        if not path.is_file():
+            raise FileProblem(f"`{name}` is not a regular file")
+        if path.stat().st_size > SIZE_LIMIT:
+            raise FileProblem(f"`{name}` is larger than 1 MiB")
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise FileProblem(f"`{name}` is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise FileProblem(f"`{name}` can't be read: {reason.lower()}") from None
+    if "\0" in text:
+        raise FileProblem(f"`{name}` holds a NUL byte, so it is no text")
+    return text
+
+
+def locate(root: Path, home: str, name: str) -> Path:
+    """A path as people write it: from the root, absolute, or in the home folder."""
+    if name == "~" or name.startswith("~/"):
+        return Path(home) / name[2:]
+    return root / name

@@ -1,0 +1,73 @@
+"""Puts the text of files that the inventory names by `source:` in their place. Reads files of the repository only."""
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+
+from bootstrap.inventory.problems import Path, Problems, Tree
+from bootstrap.inventory.repository import FileProblem, read_repository_file
+
+TEXT_KEYS = {"files": "content", "hooks": "run"}
+
+
+class Sources:
+    """Replaces `source: PATH` by the file's text, in every layer of a document."""
+
+    def __init__(self, root: FilePath, distro: str, problems: Problems) -> None:
+        self.root = root
+        self.distro = distro
+        self.problems = problems
+
+    def fill(self, document: dict[str, Tree]) -> dict[str, Tree]:
+        """The document with the texts of its sources."""
+        filled = self.fill_layer(document, ())
+        for kind in ("roles", "groups", "hosts"):
+            if kind in document:
+                layers = document[kind].items()
+                filled[kind] = {name: self.fill_layer(layer, (kind, name)) for name, layer in layers}
+        return filled
+
+    def fill_layer(self, layer: Mapping[str, Tree], path: Path) -> dict[str, Tree]:
+        filled = dict(layer)
+        for key, text_key in TEXT_KEYS.items():
+            if key in layer:
+                filled[key] = [self.fill_item(item, text_key, (*path, key, at)) for at, item in enumerate(layer[key])]
+        native = layer.get(self.distro, {})
+        if "manifests" in native:
+            manifests = self.fill_manifests(native["manifests"], (*path, self.distro, "manifests"))
+            filled[self.distro] = {**native, "manifests": manifests}
+        return filled
+
+    def fill_item(self, item: dict[str, Tree] | None, text_key: str, path: Path) -> dict[str, Tree] | None:
+        """A file or hook whose text stands under `text_key`; exactly one of the text and its source is given."""
+        if item is None or self.problems.touches((*path, text_key)) or self.problems.touches((*path, "source")):
+            return None
+        if (text_key in item) == ("source" in item):
+            both = text_key in item
+            message = (
+                f"`{text_key}` and `source` are both given" if both else f"neither `{text_key}` nor `source` is given"
+            )
+            self.problems.add(
+                path, message, f"`{text_key}` holds the text, `source` names a file with it: give one of them"
+            )
+            return None
+        if "source" not in item:
+            return item
+        text = self.read(item["source"], (*path, "source"))
+        return None if text is None else {**item, text_key: text}
+
+    def fill_manifests(self, manifests: Mapping[str, Tree], path: Path) -> dict[str, Tree]:
+        filled = {}
+        for name, value in manifests.items():
+            text = self.read(value.get("source"), (*path, name, "source")) if isinstance(value, dict) else value
+            if text is not None:
+                filled[name] = text
+        return filled
+
+    def read(self, name: str | None, path: Path) -> str | None:
+        if name is None:
+            return None
+        try:
+            return read_repository_file(self.root, name)
+        except FileProblem as error:
+            self.problems.add(path, str(error), error.hint)
+            return None

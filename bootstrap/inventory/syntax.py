@@ -1,0 +1,60 @@
+"""Turns what libyaml says about text that is no YAML into what a person can act on. Pure."""
+
+import re
+from collections.abc import Sequence
+
+from bootstrap.inventory.problems import Problems, Tree
+from bootstrap.model import Position
+
+TAB_INDENT = re.compile(r" *\t")
+FLOW_RANGE = re.compile(r"[^\s\"'\[\]{},]*\{\d+\.\.\d+\}[^\s\"'\[\]{},]*")
+FLOW_REFERENCE = re.compile(r"\$\{[a-z]+:[^}]*\}")
+MISSING_SPACE = re.compile(r"\s*(- )?[A-Za-z_]+:[^\s:/]")
+
+
+def explain_syntax(error: Exception, problems: Problems) -> None:
+    """Add the problem of a yaml.YAMLError, whose marks and words are optional."""
+    start = place_of(getattr(error, "context_mark", None))
+    place = place_of(getattr(error, "problem_mark", None)) or start or Position(1, 1)
+    said = getattr(error, "problem", None) or str(error).splitlines()[0]
+    tab = find_tab(problems.lines, place.line)
+    if tab:
+        problems.add_at(tab, "a tab indents this line", "YAML is indented by spaces: replace the tab")
+    elif start and "quoted scalar" in (getattr(error, "context", None) or "") and "end of stream" in said:
+        problems.add_at(start, "this quote is never closed", "close it, or double it inside single quotes")
+    else:
+        problems.add_at(place, f"this is not YAML: {said}", advise(said, problems.lines, place))
+
+
+def place_of(mark: Tree) -> Position | None:
+    return Position(mark.line + 1, mark.column + 1) if mark else None
+
+
+def find_tab(lines: Sequence[str], line: int) -> Position | None:
+    """A tab among the indentation of the line at fault or of the one before it."""
+    for number in (line, line - 1):
+        match = TAB_INDENT.match(lines[number - 1]) if 0 < number <= len(lines) else None
+        if match:
+            return Position(number, match.end())
+    return None
+
+
+def advise(said: str, lines: Sequence[str], place: Position) -> str:
+    """What usually lies behind this message of libyaml."""
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    above = lines[place.line - 2] if place.line > 1 else ""
+    if (match := FLOW_RANGE.search(line)) and "expected" in said:
+        return f'a range inside {{...}} or [...] stands in quotes: "{match[0]}"'
+    if (match := FLOW_REFERENCE.search(line)) and "expected" in said:
+        return f'a reference inside {{...}} or [...] stands in quotes: "{match[0]}"'
+    if "mapping values are not allowed" in said and MISSING_SPACE.match(above):
+        return "a space must follow the colon of a key: look at the line above too"
+    if "mapping values are not allowed" in said:
+        return 'text that holds ": " stands in quotes; else look at the indentation'
+    if "cannot start any token" in said:
+        return "text that begins with one of @ ` % stands in quotes"
+    if "could not find expected ':'" in said:
+        return "a key needs a colon and a space behind it: look at this line and the one above"
+    if "did not find expected key" in said or "expected <block end>" in said or "block mapping" in said:
+        return "the indentation does not fit the lines above"
+    return ""
