@@ -146,6 +146,8 @@ def _diff(names: Sequence[str], before: Sequence[Line], after: Sequence[Line]) -
         return _join(*names, f"# long: {len(before)} lines -> {len(after)} lines")
     # autojunk stays on: without it two files of 2,000 alike lines take minutes.
     matcher = SequenceMatcher(None, [_key(line) for line in before], [_key(line) for line in after])
+    if not before and not after:
+        return _join(*names, "# an empty file")
     hunks = [text for group in matcher.get_grouped_opcodes(CONTEXT) for text in _hunk(group, before, after)]
     return _join(*names, *(hunks or ["# differs only where values are masked"]))
 

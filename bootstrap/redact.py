@@ -92,7 +92,8 @@ def _forms(secret: str) -> Iterator[Form]:
     for part in {value, *_pieces(value)}:
         yield from (Form(text) for text in _spellings(part))
         yield from _base64_forms(_bytes(part))
-    yield from (Form(line) for line in _wrapped_base64(_bytes(value)))
+    for whole in {value, secret}:
+        yield from (Form(line) for line in _wrapped_base64(_bytes(whole)))
 
 
 def _pieces(value: str) -> Iterator[str]:

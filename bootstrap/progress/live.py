@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 from bootstrap.model import Plan, Stage, Status, Step, StepResult
 from bootstrap.progress.words import LastingStream, StepCount, describe_end, to_one_line
 from bootstrap.redact import Redactor
+from bootstrap.report.folding import name_step
 from bootstrap.report.text import count, format_seconds, list_hosts
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class LiveProgress:
     def step_started(self, step: Step) -> None:
         with self._lock:
             number = self._count.begin(step.host)
-            self._hosts[step.host] = HostLine(number, self._clean(step.title), self._clock())
+            self._hosts[step.host] = HostLine(number, self._clean(name_step(step)), self._clock())
 
     def step_ended(self, result: StepResult) -> None:
         host = result.step.host
@@ -109,7 +110,9 @@ class LiveProgress:
         if self._stage:
             self._stage.failed.append(host)
         if result.status is not Status.SKIPPED:
-            text = f"  {self._signs[1]} {host} {self._count.show(host)} {result.step.title}: {describe_end(result)}"
+            text = (
+                f"  {self._signs[1]} {host} {self._count.show(host)} {name_step(result.step)}: {describe_end(result)}"
+            )
             self._print(self._clean(text), "red")
 
     def _end_stage(self) -> None:

@@ -52,7 +52,7 @@ class HostLogs:
             self.trouble = f"no more logs: {error}"
 
     def _write_file(self, host: str, text: str) -> None:
-        if host != Path(host).name:
+        if not host or host != Path(host).name:
             raise ValueError(f"{host!r} can't name a log file")
         _make_private(self.folder)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW

@@ -6,6 +6,7 @@ from typing import TextIO
 from bootstrap.model import Plan, Stage, Status, Step, StepResult
 from bootstrap.progress.words import LastingStream, StepCount, describe_end, to_one_line
 from bootstrap.redact import Redactor
+from bootstrap.report.folding import name_step
 from bootstrap.report.text import list_hosts
 
 
@@ -23,10 +24,10 @@ class PlainProgress:
 
     def step_started(self, step: Step) -> None:
         with self._lock:
-            self._write(f"[{step.host}] {self._count.begin(step.host)} {step.title} ...")
+            self._write(f"[{step.host}] {self._count.begin(step.host)} {name_step(step)} ...")
 
     def step_ended(self, result: StepResult) -> None:
-        host, title = result.step.host, result.step.title
+        host, title = result.step.host, name_step(result.step)
         with self._lock:
             number = "" if result.status is Status.SKIPPED else f"{self._count.show(host)} "
             self._write(f"[{host}] {number}{title} ... {describe_end(result)}")

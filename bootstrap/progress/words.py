@@ -4,6 +4,7 @@ from typing import TextIO
 
 from bootstrap.model import Plan, Status, StepResult
 from bootstrap.redact import escape_controls
+from bootstrap.report.folding import plan_by_host
 from bootstrap.report.text import format_seconds
 
 
@@ -11,8 +12,8 @@ class StepCount:
     """Which of a host's steps is on: `3/7`."""
 
     def __init__(self, plan: Plan) -> None:
-        self._total = {host: sum(len(stage.steps_of(host)) for stage in plan.stages) for host in plan.hosts()}
-        self._begun: dict[str, int] = dict.fromkeys(self._total, 0)
+        self._total = {host: len(steps) for host, steps in plan_by_host(plan).items()}
+        self._begun: dict[str, int] = {}
 
     def begin(self, host: str) -> str:
         self._begun[host] = self._begun.get(host, 0) + 1

@@ -39,26 +39,31 @@ class Block:
 
 def fold_stage(stage: Stage) -> tuple[Block, ...]:
     """The stage's hosts in blocks. Where hosts go one by one only neighbours fold, so that the order stays visible."""
-    keyed = [(_signature(stage, host), host) for host in stage.hosts()]
+    keyed = [(_signature(steps), steps) for steps in steps_by_host(stage.steps).values()]
     if stage.at_once > 1:
         first = {key: index for index, (key, _) in reversed(list(enumerate(keyed)))}
         keyed.sort(key=lambda item: first[item[0]])
     groups = groupby(keyed, key=lambda item: item[0])
-    return tuple(_make_block(stage, [host for _, host in group]) for _, group in groups)
+    return tuple(_make_block([steps for _, steps in group]) for _, group in groups)
 
 
-def _signature(stage: Stage, host: str) -> tuple[tuple[str, Disruption], ...]:
-    return tuple((_without_name(step.title, host), step.disruption) for step in stage.steps_of(host))
+def name_step(step: Step) -> str:
+    """Its title, with the place where that is another host than the one it is done for."""
+    return step.title if step.place == step.host else f"{step.title} (done on {step.place})"
 
 
-def _make_block(stage: Stage, hosts: Sequence[str]) -> Block:
-    rows = zip(*(stage.steps_of(host) for host in hosts), strict=True)
-    return Block(tuple(hosts), tuple(_fold_step(row) for row in rows))
+def _signature(steps: Sequence[Step]) -> tuple[tuple[str, Disruption], ...]:
+    return tuple((_without_name(name_step(step), step.host), step.disruption) for step in steps)
+
+
+def _make_block(hosts: Sequence[Sequence[Step]]) -> Block:
+    names = tuple(steps[0].host for steps in hosts)
+    return Block(names, tuple(_fold_step(row) for row in zip(*hosts, strict=True)))
 
 
 def _fold_step(steps: Sequence[Step]) -> FoldedStep:
     """Steps of several hosts with one title as one step."""
-    title = _common([step.title for step in steps], steps)
+    title = _common([name_step(step) for step in steps], steps)
     reasons = [step.reason for step in steps]
     if len({_without_name(step.reason, step.host) for step in steps}) == 1:
         reasons = [_common(reasons, steps)] * len(steps)
@@ -98,7 +103,19 @@ def own_lines(first: str, other: str) -> list[str] | None:
     return changed if same_signs and 2 * len(changed) <= len(after) else None
 
 
-# --- disruption ----------------------------------------------------------------------------------
+# --- by host -------------------------------------------------------------------------------------
+
+
+def steps_by_host(steps: Iterable[Step]) -> dict[str, list[Step]]:
+    """Each host's steps in their order, hosts in the order in which they first appear."""
+    found: dict[str, list[Step]] = {}
+    for step in steps:
+        found.setdefault(step.host, []).append(step)
+    return found
+
+
+def plan_by_host(plan: Plan) -> dict[str, list[Step]]:
+    return steps_by_host(step for stage in plan.stages for step in stage.steps)
 
 
 def worst(steps: Iterable[Step]) -> Disruption:
@@ -108,7 +125,6 @@ def worst(steps: Iterable[Step]) -> Disruption:
 
 def hosts_by_disruption(plan: Plan) -> dict[Disruption, tuple[str, ...]]:
     """Every host of the plan under the worst that happens to it, worst first."""
-    steps = [step for stage in plan.stages for step in stage.steps]
-    worst_of = {host: worst(step for step in steps if step.host == host) for host in plan.hosts()}
+    worst_of = {host: worst(steps) for host, steps in plan_by_host(plan).items()}
     found = {kind: tuple(host for host, worst_kind in worst_of.items() if worst_kind is kind) for kind in ORDER[::-1]}
     return {kind: hosts for kind, hosts in found.items() if hosts}

@@ -8,7 +8,7 @@ from typing import Any
 from bootstrap.errors import InventoryError
 from bootstrap.model import Action, Check, Fetch, Finding, Plan, Put, Report, Run, Stage, Step, StepResult, Wait, digest
 from bootstrap.redact import mask_urls
-from bootstrap.report.folding import hosts_by_disruption, worst
+from bootstrap.report.folding import hosts_by_disruption, plan_by_host, worst
 from bootstrap.report.results import StatusRow
 
 PLAN, PROBLEMS, CHECKS = "bootstrap/plan/v1", "bootstrap/problems/v1", "bootstrap/checks/v1"
@@ -86,9 +86,8 @@ def _describe_plan(plan: Plan) -> dict[str, Any]:
 
 
 def _describe_hosts(plan: Plan) -> list[dict[str, Any]]:
-    steps = [step for stage in plan.stages for step in stage.steps]
-    own = {host: [step for step in steps if step.host == host] for host in plan.hosts()}
-    return [{"name": host, "steps": len(found), "disruption": str(worst(found))} for host, found in own.items()]
+    found = plan_by_host(plan).items()
+    return [{"name": host, "steps": len(steps), "disruption": str(worst(steps))} for host, steps in found]
 
 
 def _describe_finding(finding: Finding) -> dict[str, Any]:
@@ -107,6 +106,7 @@ def _describe_stage(stage: Stage) -> dict[str, Any]:
 def _describe_step(step: Step) -> dict[str, Any]:
     return {
         "host": step.host,
+        "on": step.place,
         "title": step.title,
         "reason": step.reason,
         "disruption": str(step.disruption),
@@ -140,6 +140,7 @@ def _describe_check(check: Check) -> dict[str, Any]:
 def _describe_result(result: StepResult) -> dict[str, Any]:
     return {
         "host": result.step.host,
+        "on": result.step.place,
         "title": result.step.title,
         "status": str(result.status),
         "detail": result.detail,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bootstrap.model import Disruption, Finding, Plan, Stage
-from bootstrap.report.folding import FoldedStep, Variant, fold_stage, own_lines, worst
+from bootstrap.report.folding import FoldedStep, Variant, fold_stage, own_lines, plan_by_host, worst
 from bootstrap.report.plan import describe_pace, summarize_plan
 from bootstrap.report.text import count, join_lines, list_hosts
 
@@ -54,11 +54,9 @@ def _host_table(plan: Plan) -> Iterator[str]:
     """Hosts with the same number of steps and the same disruption share a row."""
     if plan.is_empty:
         return
-    steps = [step for stage in plan.stages for step in stage.steps]
     rows: dict[tuple[int, Disruption], list[str]] = {}
-    for host in plan.hosts():
-        own = [step for step in steps if step.host == host]
-        rows.setdefault((len(own), worst(own)), []).append(host)
+    for host, steps in plan_by_host(plan).items():
+        rows.setdefault((len(steps), worst(steps)), []).append(host)
     yield from ("| host | steps | disruption |", "|---|---:|---|")
     for (number, disruption), hosts in rows.items():
         word = f"**{disruption}**" if disruption is not Disruption.NONE else "none"

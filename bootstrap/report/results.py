@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bootstrap.model import Check, Report, Status, StepResult
 from bootstrap.redact import escape_controls
+from bootstrap.report.folding import name_step
 from bootstrap.report.plan import summarize_plan
 from bootstrap.report.text import (
     WIDTH,
@@ -39,9 +40,9 @@ def format_results(report: Report, *, color: bool = False, width: int = WIDTH) -
     paint = Paint(color)
     lines = [_headline(report, paint)]
     for result in report.results:
-        if result.status not in (Status.DONE, Status.SKIPPED):
+        if result.status is not Status.DONE and not _never_began(result):
             lines += ["", *_trouble(result, paint, width)]
-    lines += _skipped(report.results)
+    lines += _not_begun(report.results)
     failed = [check for check in report.checks if not check.ok]
     if failed:
         lines += ["", f"{count(len(failed), 'check')} of {len(report.checks)} failed:"]
@@ -84,26 +85,23 @@ def _headline(report: Report, paint: Paint) -> str:
     return f"{verdict}: {', '.join(parts)}"
 
 
-WORDS = {
-    Status.FAILED: "FAILED",
-    Status.UNKNOWN: "UNKNOWN",
-    Status.INTERRUPTED: "STILL RUNNING",
-}
-
-
 def _trouble(result: StepResult, paint: Paint, width: int) -> Iterator[str]:
-    step = result.step
-    word = WORDS.get(result.status, str(result.status))
     time = f" after {format_seconds(result.seconds)}" if result.seconds else ""
-    yield paint.red(escape_controls(f"{word} {step.host}: {step.title}{time}"))
+    line = f"{result.status.upper()} {result.step.host}: {name_step(result.step)}{time}"
+    yield paint.red(escape_controls(line))
     lines = [line for text in result.detail.splitlines() for line in wrap(text, indent="    ", width=width)]
     if len(lines) > MAX_DETAIL:
         yield f"    ... {count(len(lines) - MAX_DETAIL, 'line')} before these are in the log"
     yield from lines[-MAX_DETAIL:]
 
 
-def _skipped(results: Sequence[StepResult]) -> list[str]:
-    skipped = [result.step.host for result in results if result.status is Status.SKIPPED]
+def _never_began(result: StepResult) -> bool:
+    """Left out after a failure, or because the person ended the run before its turn."""
+    return result.status is Status.SKIPPED or (result.status is Status.INTERRUPTED and not result.seconds)
+
+
+def _not_begun(results: Sequence[StepResult]) -> list[str]:
+    skipped = [result.step.host for result in results if _never_began(result)]
     if not skipped:
         return []
     hosts = list(dict.fromkeys(skipped))

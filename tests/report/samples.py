@@ -103,7 +103,9 @@ CHANGED = Plan(
             at_once=10,
         ),
         Stage("restart servers", (restart("pi-1"), wait("pi-1"), restart("pi-2"), wait("pi-2"))),
-        Stage("label Nodes", (Step("pi-3", "label Node pi-3: disk=ssd", "the Node has disk=hdd", Run("true")),)),
+        Stage(
+            "label Nodes", (Step("pi-3", "label Node pi-3: disk=ssd", "the Node has disk=hdd", Run("true"), on="pi-1"),)
+        ),
     ),
     findings=(
         Finding("pi-3", "swap is on (1024 MB)", "the kubelet runs with it, but slowly: `swapoff -a`", stops=False),
