@@ -26,13 +26,13 @@ def shipped_templates() -> Path:
     return inside if inside.is_dir() else package.parent / "templates"
 
 
-def render(inventory: Inventory, uses: Sequence[TemplateUse], folders: Sequence[Path]) -> tuple[Artifact, ...]:
+def render(inventory: Inventory, uses: Sequence[TemplateUse], folders: Sequence[Path] = ()) -> tuple[Artifact, ...]:
     """All files, in the order of `uses`. References stay as they are.
 
-    Templates are looked up as `<folder>/<distro>/<template>`, in the repository's folder before the shipped one.
+    Templates are looked up as `<folder>/<distro>/<template>`, in the folders given before the shipped ones.
     Raises RenderError with the template's file and line.
     """
-    environment = _make_environment(folders)
+    environment = _make_environment([*folders, shipped_templates()])
     return tuple(_render_use(environment, inventory.distro, use) for use in uses)
 
 
