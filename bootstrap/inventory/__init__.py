@@ -12,16 +12,17 @@ from bootstrap.distros import DISTROS, find_driver
 from bootstrap.errors import InventoryError, UsageError
 from bootstrap.inventory.build import Builder
 from bootstrap.inventory.checks import check_values
-from bootstrap.inventory.document import read_document
+from bootstrap.inventory.document import Document, read_document
 from bootstrap.inventory.draft import Draft
 from bootstrap.inventory.fields import Fields
 from bootstrap.inventory.native import add_native_problems
 from bootstrap.inventory.problems import Problems, Tree
 from bootstrap.inventory.ranges import Entry, expand_hosts
 from bootstrap.inventory.repository import find_root
-from bootstrap.inventory.shape import check_shape, prune, schema_text
+from bootstrap.inventory.schema import fits, schema, schema_text
 from bootstrap.inventory.source import Source, read_source
 from bootstrap.inventory.sources import Sources
+from bootstrap.inventory.tree import prune
 from bootstrap.model import Inventory
 
 __all__ = ["find_inventory", "load_inventory", "schema_text"]
@@ -47,7 +48,8 @@ def read_inventory(source: Source, root: Path, environment: Mapping[str, str], p
     document = read_document(source, problems)
     written = document.value
     if not isinstance(written, dict) or (problems.found and not written):
-        check_shape(document, problems) if not problems.found else None
+        if not problems.found:
+            check_shape(document, problems)
         return None
     fields = Fields(root, environment, frozenset(DISTROS), problems)
     document = document.with_value(fields.fill(written))
@@ -60,6 +62,14 @@ def read_inventory(source: Source, root: Path, environment: Mapping[str, str], p
     if inventory.distro in DISTROS:
         add_native_problems(find_driver(inventory.distro).check(inventory), inventory, problems)
     return inventory
+
+
+def check_shape(document: Document, problems: Problems) -> None:
+    """Add a problem for everything that the schema refuses."""
+    if not fits(document.value, schema()):
+        from bootstrap.inventory.shape import explain_shape
+
+        explain_shape(document, problems)
 
 
 def without_mistakes(draft: Draft, problems: Problems) -> Draft:

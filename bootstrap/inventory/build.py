@@ -5,9 +5,9 @@ from pathlib import Path as FilePath
 
 from bootstrap.inventory.draft import Draft
 from bootstrap.inventory.layers import Layer, append, deepest, merge, merge_native, merge_ssh
-from bootstrap.inventory.problems import Problems, Tree
+from bootstrap.inventory.problems import Path, Problems, Tree
 from bootstrap.inventory.ranges import Entry
-from bootstrap.inventory.shape import texts
+from bootstrap.inventory.tree import texts
 from bootstrap.inventory.values import parse_endpoint, parse_jumps, parse_mode, parse_owner, parse_port, parse_taint
 from bootstrap.model import (
     Addon,
@@ -118,23 +118,27 @@ class Builder:
 
     def hooks(self) -> list[Hook]:
         """Every hook once, in the order of the document, with the hosts of its layer."""
-        found: dict[tuple[str | int, ...], Hook] = {}
+        found: dict[Path, Hook] = {}
         for layer in self.draft.layers:
-            hosts = self.hosts_of(layer)
-            for index, hook in enumerate(layer.settings.get("hooks", ())):
-                chosen = self.chosen(hook.get("hosts", ())) if hook else ()
-                if hook and {"name", "at"} <= hook.keys() and (hosts or not layer.path):
-                    found[*layer.path, index] = Hook(
-                        hook["name"], hook["at"], hook["run"], hook.get("once", False), chosen or hosts
-                    )
+            for index, item in enumerate(layer.settings.get("hooks", ())):
+                hook = self.hook(item, layer) if item and {"name", "at"} <= item.keys() else None
+                if hook:
+                    found[*layer.path, index] = hook
         return list(found.values())
+
+    def hook(self, item: dict[str, Tree], layer: Layer) -> Hook | None:
+        """None for the hook of a layer that has no host."""
+        hosts = self.chosen(item.get("hosts", ())) or self.hosts_of(layer)
+        if layer.path and not hosts:
+            return None
+        return Hook(item["name"], item["at"], item["run"], item.get("once", False), hosts)
 
     def hosts_of(self, layer: Layer) -> tuple[str, ...]:
         """The hosts that a layer is for; none for the cluster layer, which is for all."""
         entries = (entry for entry in self.draft.entries if layer.path and layer.path in self.paths_of(entry))
         return tuple(entry.name for entry in entries)
 
-    def paths_of(self, entry: Entry) -> set[tuple[str | int, ...]]:
+    def paths_of(self, entry: Entry) -> set[Path]:
         return {layer.path for layer in self.draft.layers_of(entry)}
 
     def chosen(self, names: Sequence[str | None]) -> tuple[str, ...]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
-from bootstrap.inventory.problems import Path, Tree
 from bootstrap.inventory.repository import FileProblem, find_root, read_repository_file
 from bootstrap.inventory.source import LINE_BREAK
+from bootstrap.inventory.tree import scalars
 from bootstrap.model import Inventory, Position
 
 
@@ -31,18 +31,6 @@ def search(lines: list[str], text: str, first: int) -> Position | None:
         if text in line and not line.lstrip().startswith("#"):
             return Position(number, line.index(text) + 1)
     return None
-
-
-def scalars(value: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
-    """Every value of a document that is neither a mapping nor a list."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from scalars(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from scalars(inner, (*path, index))
-    else:
-        yield path, value
 
 
 def sources(inventory: Inventory) -> Iterator[str]:

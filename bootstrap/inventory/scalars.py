@@ -10,19 +10,19 @@ FALSE = frozenset({"false", "False", "FALSE"})
 YES = frozenset({"y", "Y", "yes", "Yes", "YES", "on", "On", "ON"})
 NO = frozenset({"n", "N", "no", "No", "NO", "off", "Off", "OFF"})
 
-INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,8})\.[0-9]{1,9}")
+INTEGER = r"[-+]?(0|[1-9][0-9]{0,17})"
+FLOAT = r"-?(0|[1-9][0-9]{0,8})\.[0-9]{1,9}"
 # (pattern, what readers make of it): each of these is text to one reader and something else to another.
-DISPUTED: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"[-+]?0[0-7_]+"), "an octal number"),
-    (re.compile(r"[-+]?0[0-9]+"), "a number without its leading zero"),
-    (re.compile(r"[-+]?0o[0-7_]+"), "an octal number"),
-    (re.compile(r"[-+]?0x[0-9a-fA-F_]+"), "a hexadecimal number"),
-    (re.compile(r"[-+]?0b[01_]+"), "a binary number"),
-    (re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"), "a number to the base of 60"),
-    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?"), "a date"),
-    (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), "a special number"),
-    (re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?"), "a number"),
+DISPUTED: tuple[tuple[str, str], ...] = (
+    (r"[-+]?0[0-7_]+", "an octal number"),
+    (r"[-+]?0[0-9]+", "a number without its leading zero"),
+    (r"[-+]?0o[0-7_]+", "an octal number"),
+    (r"[-+]?0x[0-9a-fA-F_]+", "a hexadecimal number"),
+    (r"[-+]?0b[01_]+", "a binary number"),
+    (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "a number to the base of 60"),
+    (r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?", "a date"),
+    (r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "a special number"),
+    (r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?", "a number"),
 )
 
 
@@ -51,11 +51,11 @@ def read_plain(text: str) -> str | int | float | bool | Disputed | None:
 
 def read_number(text: str) -> str | int | float | Disputed:
     """The number that every reader sees, text where nobody sees one, else Disputed."""
-    if INTEGER.fullmatch(text):
+    if re.fullmatch(INTEGER, text):
         return int(text)
-    if FLOAT.fullmatch(text) and repr(float(text)) == text:
+    if re.fullmatch(FLOAT, text) and repr(float(text)) == text:
         return float(text)
-    reading = next((reading for pattern, reading in DISPUTED if pattern.fullmatch(text)), None)
+    reading = next((reading for pattern, reading in DISPUTED if re.fullmatch(pattern, text)), None)
     if reading is None:
         return text
     return Disputed(text, describe_number(text, reading), f'write "{text}" in quotes')
@@ -65,6 +65,6 @@ def describe_number(text: str, reading: str) -> str:
     """The reading with its outcome where that surprises: 0644 becomes 420, and 1.30 becomes 1.3."""
     if reading == "an octal number" and re.fullmatch(r"0[0-7]+", text):
         return f"the number {int(text, 8)}"
-    if FLOAT.fullmatch(text):
+    if re.fullmatch(FLOAT, text):
         return f"the number {float(text)}"
     return reading

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from bootstrap.inventory.problems import Problems, Tree
 from bootstrap.model import Position
 
-TAB_INDENT = re.compile(r" *\t")
-FLOW_RANGE = re.compile(r"[^\s\"'\[\]{},]*\{\d+\.\.\d+\}[^\s\"'\[\]{},]*")
-FLOW_REFERENCE = re.compile(r"\$\{[a-z]+:[^}]*\}")
-MISSING_SPACE = re.compile(r"\s*(- )?[A-Za-z_]+:[^\s:/]")
+TAB_INDENT = r" *\t"
+FLOW_RANGE = r"[^\s\"'\[\]{},]*\{\d+\.\.\d+\}[^\s\"'\[\]{},]*"
+FLOW_REFERENCE = r"\$\{[a-z]+:[^}]*\}"
+MISSING_SPACE = r"\s*(- )?[A-Za-z_]+:[^\s:/]"
 
 
 def explain_syntax(error: Exception, problems: Problems) -> None:
@@ -33,7 +33,7 @@ def place_of(mark: Tree) -> Position | None:
 def find_tab(lines: Sequence[str], line: int) -> Position | None:
     """A tab among the indentation of the line at fault or of the one before it."""
     for number in (line, line - 1):
-        match = TAB_INDENT.match(lines[number - 1]) if 0 < number <= len(lines) else None
+        match = re.match(TAB_INDENT, lines[number - 1]) if 0 < number <= len(lines) else None
         if match:
             return Position(number, match.end())
     return None
@@ -43,11 +43,11 @@ def advise(said: str, lines: Sequence[str], place: Position) -> str:
     """What usually lies behind this message of libyaml."""
     line = lines[place.line - 1] if place.line <= len(lines) else ""
     above = lines[place.line - 2] if place.line > 1 else ""
-    if (match := FLOW_RANGE.search(line)) and "expected" in said:
+    if (match := re.search(FLOW_RANGE, line)) and "expected" in said:
         return f'a range inside {{...}} or [...] stands in quotes: "{match[0]}"'
-    if (match := FLOW_REFERENCE.search(line)) and "expected" in said:
+    if (match := re.search(FLOW_REFERENCE, line)) and "expected" in said:
         return f'a reference inside {{...}} or [...] stands in quotes: "{match[0]}"'
-    if "mapping values are not allowed" in said and MISSING_SPACE.match(above):
+    if "mapping values are not allowed" in said and re.match(MISSING_SPACE, above):
         return "a space must follow the colon of a key: look at the line above too"
     if "mapping values are not allowed" in said:
         return 'text that holds ": " stands in quotes; else look at the indentation'

@@ -3,20 +3,20 @@
 import ipaddress
 import posixpath
 import re
-from difflib import get_close_matches
 
 from bootstrap.inventory.problems import Tree
 from bootstrap.model import Endpoint, Jump, Taint
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
-QUALIFIED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
-MODE = re.compile(r"0?[0-7]{3}|[0-7]{4}")
-OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?")
-USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+\\-]*\$?")
-INTERFACE = re.compile(r"[^\s/:-][^\s/:]{0,14}")
+# Texts, for a pattern is compiled when it is first used: most inventories need few.
+DNS_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+DNS_NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+HOST_NAME = r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?"
+QUALIFIED = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+MODE = r"0?[0-7]{3}|[0-7]{4}"
+OWNER = r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?"
+USER = r"[A-Za-z0-9_][A-Za-z0-9_.@+\\-]*\$?"
+INTERFACE = r"[^\s/:-][^\s/:]{0,14}"
 
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 Cidr = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -73,7 +73,7 @@ def parse_name(text: str) -> str:
         raise Unfit(f"`{text}` is not an IPv6 address")
     if "/" in text:
         raise Unfit(f"`{text}` is not an address", "leave out the prefix length")
-    if not HOST_NAME.fullmatch(text) or len(text) > 253:
+    if not re.fullmatch(HOST_NAME, text) or len(text) > 253:
         raise Unfit(f"`{text}` is neither an IP address nor a name", "letters, digits, hyphens and dots")
     return text
 
@@ -106,7 +106,7 @@ def parse_endpoint(value: str | dict[str, Tree]) -> Endpoint:
 
 
 def parse_endpoint_host(text: str) -> str:
-    if not find_ip(text) and ("@" in text or not DNS_NAME.fullmatch(parse_name(text).lower())):
+    if not find_ip(text) and ("@" in text or not re.fullmatch(DNS_NAME, parse_name(text).lower())):
         raise Unfit(f"`{text}` is neither an IP address nor a DNS name")
     return text
 
@@ -128,7 +128,7 @@ def parse_hop(value: str | dict[str, Tree]) -> Jump:
 
 
 def parse_user(text: str) -> str:
-    if not USER.fullmatch(text):
+    if not re.fullmatch(USER, text):
         raise Unfit(f"`{text}` is not a user name", "letters, digits, and . _ - inside")
     return text
 
@@ -149,7 +149,7 @@ def parse_cidr(text: str) -> Cidr:
 
 def check_dns_label(text: str) -> None:
     """A name as Kubernetes wants it for a Node: a DNS-1123 label."""
-    if DNS_LABEL.fullmatch(text):
+    if re.fullmatch(DNS_LABEL, text):
         return
     if len(text) > 63:
         raise Unfit(f"`{text[:20]}...` is longer than 63 characters")
@@ -161,13 +161,13 @@ def check_dns_label(text: str) -> None:
 def check_qualified(text: str, kind: str) -> None:
     """The key of a label, an annotation or a taint: [prefix/]name."""
     prefix, slash, name = text.rpartition("/")
-    if slash and (not DNS_NAME.fullmatch(prefix) or len(prefix) > 253):
+    if slash and (not re.fullmatch(DNS_NAME, prefix) or len(prefix) > 253):
         raise Unfit(
             f"`{prefix}/` is not a legal prefix of a {kind} key", "a DNS name in lower case, as in example.com/name"
         )
     if len(name) > 63:
         raise Unfit(f"the {kind} key `{text[:20]}...` is longer than 63 characters")
-    if not QUALIFIED.fullmatch(name):
+    if not re.fullmatch(QUALIFIED, name):
         raise Unfit(f"`{text}` is not a legal {kind} key", "letters, digits, and - _ . inside")
 
 
@@ -176,7 +176,7 @@ def check_label_value(text: str, kind: str) -> None:
         raise Unfit(
             f"the {kind} value `{text[:20]}...` is longer than 63 characters", "longer text fits in an annotation"
         )
-    if text and not QUALIFIED.fullmatch(text):
+    if text and not re.fullmatch(QUALIFIED, text):
         raise Unfit(
             f"`{text}` is not a legal {kind} value", "letters, digits, and - _ . inside; an annotation takes any text"
         )
@@ -188,6 +188,8 @@ def parse_taint(text: str) -> Taint:
     if not colon or not rest:
         raise Unfit(f"`{text}` is not a taint", f"key=value:Effect, for example {text or 'dedicated'}:NoSchedule")
     if effect not in EFFECTS:
+        from difflib import get_close_matches
+
         close = get_close_matches(effect.lower(), [known.lower() for known in EFFECTS], 1, 0.5)
         meant = next((known for known in EFFECTS if close and known.lower() == close[0]), None)
         hint = f"did you mean `{meant}`?" if meant else f"choose one of {', '.join(EFFECTS)}"
@@ -211,13 +213,13 @@ def check_path(text: str) -> None:
 
 def parse_mode(text: str) -> str:
     """Four octal digits."""
-    if not MODE.fullmatch(text):
+    if not re.fullmatch(MODE, text):
         raise Unfit(f"`{text}` is not a mode", 'octal digits in quotes, for example "0644"')
     return text.rjust(4, "0")
 
 
 def parse_owner(text: str) -> str:
     """user:group; the group is named like the user when it is left out."""
-    if not OWNER.fullmatch(text):
+    if not re.fullmatch(OWNER, text):
         raise Unfit(f"`{text}` is not an owner", "user or user:group, for example root:root")
     return text if ":" in text else f"{text}:{text}"

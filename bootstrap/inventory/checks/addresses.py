@@ -7,7 +7,7 @@ from bootstrap.inventory.checks.network import Ranges
 from bootstrap.inventory.draft import Draft, attempt
 from bootstrap.inventory.problems import Path, Problems
 from bootstrap.inventory.ranges import Entry
-from bootstrap.inventory.shape import texts
+from bootstrap.inventory.tree import texts
 from bootstrap.inventory.values import Ip, Unfit, find_ip, parse_address, parse_cidr, parse_endpoint, parse_ip
 from bootstrap.model import Endpoint, Role
 

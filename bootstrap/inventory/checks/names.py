@@ -1,7 +1,6 @@
 """Names: legal, and known where they are used."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from bootstrap.inventory.draft import Draft, attempt, attempt_key
 from bootstrap.inventory.problems import Path, Problems
@@ -43,6 +42,8 @@ def check_groups(draft: Draft, problems: Problems) -> None:
 
 def suggest(name: str, known: Sequence[str], none: str) -> str:
     """The known name that was probably meant, or all of them."""
+    from difflib import get_close_matches
+
     close = get_close_matches(name, known, 1, 0.6)
     if close:
         return f"did you mean `{close[0]}`?"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bootstrap.inventory.draft import Draft, attempt
 from bootstrap.inventory.problems import Path, Problems
-from bootstrap.inventory.shape import texts
+from bootstrap.inventory.tree import texts
 from bootstrap.inventory.values import DNS_NAME, Cidr, Unfit, find_ip, parse_cidr, parse_endpoint
 
 # The API server refuses a service range of more than 20 host bits
@@ -69,7 +69,7 @@ def check_apart(pods: Sequence[tuple[Path, Cidr]], services: Ranges, problems: P
 
 
 def check_domain(text: str) -> None:
-    if not DNS_NAME.fullmatch(text) or len(text) > 253:
+    if not re.fullmatch(DNS_NAME, text) or len(text) > 253:
         raise Unfit(f"`{text}` is not a DNS domain", "lower case, for example cluster.local")
 
 
@@ -77,7 +77,7 @@ def check_san(text: str) -> None:
     name = text.removeprefix("*.").lower()
     if find_ip(text):
         return
-    if not DNS_NAME.fullmatch(name) or re.fullmatch(r"[0-9.]+", text) or len(text) > 253:
+    if not re.fullmatch(DNS_NAME, name) or re.fullmatch(r"[0-9.]+", text) or len(text) > 253:
         raise Unfit(
             f"`{text}` is neither an IP address nor a DNS name", "no scheme, no port: a certificate holds names"
         )

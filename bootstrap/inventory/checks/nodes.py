@@ -1,5 +1,6 @@
 """What a Node carries: labels, annotations, taints, its interface. The rules are Kubernetes' own."""
 
+import re
 from functools import partial
 
 from bootstrap.inventory.draft import Draft, attempt, attempt_key
@@ -61,7 +62,7 @@ def check_annotations(layer: Layer, problems: Problems) -> None:
 
 
 def check_interface(name: str) -> None:
-    if not INTERFACE.fullmatch(name):
+    if not re.fullmatch(INTERFACE, name):
         raise Unfit(f"`{name}` is not the name of an interface", "at most 15 characters, for example eth0 or wg0")
 
 
