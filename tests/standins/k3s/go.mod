@@ -1,0 +1,3 @@
+module standin/k3s
+
+go 1.21

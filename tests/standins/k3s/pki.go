@@ -1,0 +1,225 @@
+// Certificate authorities and certificates (ECDSA), in the files where the real program keeps them.
+package main
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+type authority struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+	pem  []byte // the whole bundle of the file
+}
+
+func newKey() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+func encodeKey(key *ecdsa.PrivateKey) []byte {
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
+}
+
+func encodeCert(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+func serialNumber() *big.Int {
+	number, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
+	return number
+}
+
+// loadAuthority reads path.crt and path.key, made before when they are not there.
+func loadAuthority(path, name string) (*authority, error) {
+	if _, err := os.Stat(path + ".crt"); os.IsNotExist(err) {
+		if err := makeAuthority(path, name); err != nil {
+			return nil, err
+		}
+	}
+	bundle, err := os.ReadFile(path + ".crt")
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(path+".crt", path+".key")
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%s.key cannot sign", path)
+	}
+	return &authority{cert, signer, bundle}, nil
+}
+
+func makeAuthority(path, name string) error {
+	key := newKey()
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: fmt.Sprintf("%s@%d", name, now.Unix())},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(10, 0, 0), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".key", encodeKey(key), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(path+".crt", encodeCert(der), 0o644)
+}
+
+type subject struct {
+	name   string
+	groups []string
+	hosts  []string // names and addresses; empty for a client certificate
+}
+
+// sign makes a certificate of one year for a public key; the CA's own certificates follow it.
+func (a *authority) sign(who subject, public crypto.PublicKey) ([]byte, error) {
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: who.name, Organization: who.groups},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	if len(who.hosts) > 0 {
+		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
+	}
+	for _, host := range who.hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, public, a.key)
+	if err != nil {
+		return nil, err
+	}
+	return append(encodeCert(der), a.pem...), nil
+}
+
+// signRequest answers a certificate request, for the subject that we choose.
+func (a *authority) signRequest(who subject, request []byte) ([]byte, error) {
+	parsed, err := x509.ParseCertificateRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	return a.sign(who, parsed.PublicKey)
+}
+
+// issue writes path.crt and path.key, kept when the certificate still fits the CA and the hosts.
+func (a *authority) issue(path string, who subject) error {
+	if pair, err := tls.LoadX509KeyPair(path+".crt", path+".key"); err == nil {
+		cert, err := x509.ParseCertificate(pair.Certificate[0])
+		if err == nil && cert.CheckSignatureFrom(a.cert) == nil && covers(cert, who.hosts) {
+			return nil
+		}
+	}
+	key := newKey()
+	cert, err := a.sign(who, key.Public())
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".key", encodeKey(key), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(path+".crt", cert, 0o644)
+}
+
+func covers(cert *x509.Certificate, hosts []string) bool {
+	for _, host := range hosts {
+		if cert.VerifyHostname(host) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func certPool(bundle []byte) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(bundle)
+	return pool
+}
+
+// requestFor makes a certificate request with the key of a file, which is made when it is not there.
+func requestFor(keyFile string) ([]byte, error) {
+	content, err := os.ReadFile(keyFile)
+	if os.IsNotExist(err) {
+		content = encodeKey(newKey())
+		if err := os.WriteFile(keyFile, content, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return nil, errors.New("data does not contain a valid RSA or ECDSA private key")
+	}
+	key, err := x509.ParseECPrivateKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	return x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+}
+
+// caHash is the part of a K10 token that names the CA: of the file when it holds one certificate, else of the root.
+func caHash(bundle []byte) string {
+	var certs []*x509.Certificate
+	for rest := bundle; ; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			certs = append(certs, cert)
+		}
+	}
+	hashed := bundle
+	if len(certs) > 1 {
+		hashed = certs[len(certs)-1].Raw
+	}
+	sum := sha256.Sum256(hashed)
+	return hex.EncodeToString(sum[:])
+}
+
+func randomHex(bytes int) string {
+	buffer := make([]byte, bytes)
+	rand.Read(buffer)
+	return hex.EncodeToString(buffer)
+}
