@@ -15,7 +15,6 @@ from bootstrap.errors import (
     ExitCode,
     InterruptedRunError,
     InventoryError,
-    PreflightError,
     UsageError,
 )
 
@@ -71,8 +70,18 @@ def report_error(error: BootstrapError, output: str) -> None:
         say(format_problems(error, color=colored(sys.stderr), width=width()))
     else:
         say(format_error(error, color=colored(sys.stderr), width=width()))
-        if isinstance(error, PreflightError):
-            say("\n".join(f"  - {finding}" for finding in error.findings))
+
+
+def report_bug(error: Exception) -> int:
+    """Keep the traceback in a private file, and say where it is."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="bootstrap-bug-", suffix=".txt", delete=False) as file:
+        file.write("".join(traceback.format_exception(error)))
+    say(f"error: this is a bug in bootstrap: {type(error).__name__}: {error}")
+    say(f"  next: report it with {file.name}; hosts are as the last finished step left them, apply again goes on")
+    return ExitCode.ERROR
 
 
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -93,6 +102,8 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
             leave(ExitCode.INTERRUPTED)
         except BrokenPipeError:
             leave(ExitCode.ERROR)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end in a wall of text
+            code = report_bug(error)
         leave(code) if code else sys.exit(0)
 
     return run
@@ -232,7 +243,8 @@ def plan(inventory: Path | None, known_hosts: Path | None, output: str, detailed
     session = open_session(inventory, known_hosts)
     draft = pipeline.plan(session)
     show_plan(session, draft, output)
-    pipeline.refuse_findings(draft)
+    if draft.stops:
+        return ExitCode.ERROR
     if out:
         pipeline.save_plan(draft.plan, out)
         say(f"saved {out}: apply it with `bootstrap apply --plan {out}`")
@@ -376,6 +388,8 @@ def end_run(session: Any, made: Any, output: str) -> int:  # noqa: ANN401
     if output == "json":
         give(report.report_to_json(made))
     else:
+        if not made.results and made.remaining:
+            give(report.format_plan(made.remaining, color=colored(sys.stdout), width=width(), host_count=len(session.inventory.hosts)))
         text = report.format_results(made, color=colored(sys.stdout), width=width())
         give(session.redactor.mask(text))
     states = {result.status for result in made.results}

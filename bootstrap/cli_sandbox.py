@@ -15,7 +15,8 @@ def sandbox() -> None:
 
 
 def read_init(words: tuple[str, ...]) -> dict[str, str]:
-    return dict(word.split("=", 1) if "=" in word else (word, "openrc") for word in words)
+    pairs = (word.partition("=") for word in words)
+    return {host: kind or "openrc" for host, _, kind in pairs}
 
 
 @sandbox.command()

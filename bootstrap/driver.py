@@ -80,7 +80,9 @@ class Driver(Protocol):
         """What is wrong with a join token, or nothing."""
         ...
 
-    def templates(self, inventory: Inventory, facts: Facts | None = None) -> Sequence[TemplateUse]:
+    def templates(
+        self, inventory: Inventory, facts: Facts | None = None, lock: Lock | None = None
+    ) -> Sequence[TemplateUse]:
         """Every file to render; without facts, as for a cluster that is yet to be made."""
         ...
 

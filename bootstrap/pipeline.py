@@ -200,7 +200,7 @@ def apply(session: Session, consent: Consent) -> Report:
     draft = plan(session)
     refuse_findings(draft)
     if draft.plan.is_empty:
-        return prove(session, consent, Report(), draft)
+        return prove(session, consent, Report(remaining=draft.plan), draft)
     consent.give(draft)
     report = execute(session, consent, draft, plan)
     after = plan(session)

@@ -2,7 +2,7 @@
 
 import secrets as random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -36,7 +36,8 @@ class Session:
     def inventory(self) -> Inventory:
         from bootstrap.inventory import load_inventory
 
-        return load_inventory(self.path, self.environment)
+        inventory = load_inventory(self.path, self.environment)
+        return replace(inventory, mirror=self.environment.get("BOOTSTRAP_MIRROR") or inventory.mirror)
 
     @cached_property
     def driver(self) -> Driver:
@@ -46,7 +47,7 @@ class Session:
 
     @cached_property
     def root(self) -> Path:
-        from bootstrap.inventory import find_root
+        from bootstrap.inventory.repository import find_root
 
         return find_root(self.path)
 
@@ -115,9 +116,11 @@ class Session:
     # --- inputs of a plan --------------------------------------------------------------------
 
     def render(self, facts: Facts | None = None) -> tuple[Artifact, ...]:
+        """Every file of every host; before there is a lock, without checksums."""
         from bootstrap.render import render
 
-        uses = self.driver.templates(self.inventory, facts)
+        lock = self.lock if (self.root / LOCK_FILE).exists() else None
+        uses = self.driver.templates(self.inventory, facts, lock)
         return render(self.inventory, uses, (self.root / "templates",))
 
     def make_input(self, facts: Facts, failed: Mapping[str, TransportError]) -> PlanInput:

@@ -5,8 +5,9 @@ from functools import cache
 from typing import Any
 
 # Text that PyYAML would leave unquoted, but Go's YAML (which reads k3s' files) or YAML 1.2 takes for something else:
-# y and n as booleans, 1e3 and 0o17 as numbers.
-AMBIGUOUS = re.compile(r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0[xXoObB][0-9a-fA-F_]+|[-+]?[0-9_]+")
+# y and n as booleans; 1e3, 0o17 and 6_e4 as numbers, for underscores are passed over anywhere; U+0085 as a line end.
+AMBIGUOUS = re.compile(r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0[xXoObB][0-9a-fA-F]+")
+LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
 
 
 def to_yaml(value: object) -> str:
@@ -48,8 +49,10 @@ def _dumper() -> Any:  # noqa: ANN401 - a class whose base is imported only here
 
 
 def _choose_style(text: str) -> str | None:
+    if LINE_ENDS.search(text):
+        return '"'
     if "\n" in text:
         return "|"
     if "${" in text:
         return "'"  # the value that takes the reference's place may then hold all but a single quote and a line end
-    return '"' if AMBIGUOUS.fullmatch(text) else None
+    return '"' if AMBIGUOUS.fullmatch(text.replace("_", "")) else None

@@ -141,6 +141,7 @@ class Reader:
         if kind != "ScalarEvent":
             hint = "is this a template expression such as {{ name }}? The inventory is plain YAML"
             self.problems.add_at(place, "a key must be text", hint)
+            self.problems.broken.update({path} - {()})
             self.skip(event)
             return None
         if event.value == "<<" and event.style in PLAIN:

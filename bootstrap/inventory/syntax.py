@@ -7,8 +7,7 @@ from bootstrap.inventory.problems import Problems, Tree
 from bootstrap.model import Position
 
 TAB_INDENT = r" *\t"
-FLOW_RANGE = r"[^\s\"'\[\]{},]*\{\d+\.\.\d+\}[^\s\"'\[\]{},]*"
-FLOW_REFERENCE = r"\$\{[a-z]+:[^}]*\}"
+BRACES = r"[^\s\"'\[\]{},]*\{(\d+\.\.\d+|[a-z]+:[^}]*)\}[^\s\"'\[\]{},]*"  # a range or a reference
 MISSING_SPACE = r"\s*(- )?[A-Za-z_]+:[^\s:/]"
 
 
@@ -39,14 +38,18 @@ def find_tab(lines: Sequence[str], line: int) -> Position | None:
     return None
 
 
+def find_braces(line: str, column: int) -> str:
+    """The text with a range or a reference that holds a column, or nothing."""
+    matches = re.finditer(BRACES, line)
+    return next((match[0] for match in matches if match.start() < column <= match.end()), "")
+
+
 def advise(said: str, lines: Sequence[str], place: Position) -> str:
     """What usually lies behind this message of libyaml."""
     line = lines[place.line - 1] if place.line <= len(lines) else ""
     above = lines[place.line - 2] if place.line > 1 else ""
-    if (match := re.search(FLOW_RANGE, line)) and "expected" in said:
-        return f'a range inside {{...}} or [...] stands in quotes: "{match[0]}"'
-    if (match := re.search(FLOW_REFERENCE, line)) and "expected" in said:
-        return f'a reference inside {{...}} or [...] stands in quotes: "{match[0]}"'
+    if "did not find expected ','" in said and (text := find_braces(line, place.column)):
+        return f'text with braces stands in quotes inside {{...}} and [...]: "{text}"'
     if "mapping values are not allowed" in said and re.match(MISSING_SPACE, above):
         return "a space must follow the colon of a key: look at the line above too"
     if "mapping values are not allowed" in said:

@@ -4,15 +4,15 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from bootstrap.errors import SandboxError
 from bootstrap.sandbox.programs import call, environment
 from bootstrap.sandbox.recipe import LEFT_OUT, RECIPES, SUITE, Recipe
+
+GUEST = Path(__file__).parent / "guest"
 
 
 def cache_folder() -> Path:
@@ -31,7 +31,7 @@ def ensure(init: str, tell: Callable[[str], None]) -> Path:
     tree.parent.mkdir(parents=True, exist_ok=True)
     with _locked(tree.parent):
         if not tree.exists():  # another process may have made it while this one waited
-            tell("making the base tree of sandbox hosts, once, about 40 seconds")
+            tell(f"making the base tree of {init} hosts, once, about 40 seconds")
             _remove_outdated(tree.parent, init)
             _make(tree, recipe)
     return tree
@@ -40,17 +40,17 @@ def ensure(init: str, tell: Callable[[str], None]) -> Path:
 def _hash(recipe: Recipe) -> str:
     """Changes with all that decides what is in the tree."""
     digest = hashlib.sha256(repr((SUITE, LEFT_OUT, recipe)).encode())
-    with _guest_files() as guest:
-        for path in sorted(guest.rglob("*")):
-            if path.is_file():
-                digest.update(f"{path.relative_to(guest)}\0".encode() + path.read_bytes())
+    for source, place in _guest_files(recipe):
+        digest.update(f"{place}\0".encode() + source.read_bytes())
     return digest.hexdigest()[:12]
 
 
-@contextlib.contextmanager
-def _guest_files() -> Iterator[Path]:
-    with as_file(files("bootstrap.sandbox") / "guest") as folder:
-        yield folder
+def _guest_files(recipe: Recipe) -> list[tuple[Path, Path]]:
+    """Each guest file with its place below the root of the tree."""
+    folders = [GUEST / name for name in recipe.guest]
+    return [
+        (path, path.relative_to(folder)) for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()
+    ]
 
 
 @contextlib.contextmanager
@@ -86,7 +86,8 @@ def _make(tree: Path, recipe: Recipe) -> None:
     unfinished = tree.with_name(f"{tree.name}.unfinished")
     try:
         _install_debian(unfinished, recipe.packages)
-        _add_guest_files(unfinished)
+        for source, place in _guest_files(recipe):
+            call(["install", "-D", "--mode=644", source, unfinished / place])
         call(["chroot", unfinished, "/bin/sh", "-eu"], recipe.set_up)
         unfinished.rename(tree)
     finally:
@@ -124,13 +125,3 @@ def _mirror() -> str | None:
                 if urls:
                     return urls[0]
     return None
-
-
-def _add_guest_files(tree: Path) -> None:
-    with _guest_files() as guest:
-        for source in sorted(path for path in guest.rglob("*") if path.is_file()):
-            target = tree / source.relative_to(guest)
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-            shutil.copyfile(source, target)
-            target.chmod(0o644)
-            os.chown(target, 0, 0)

@@ -111,7 +111,9 @@ class Host:
         while self.boots == before:
             if not self.is_on:
                 raise SandboxError(
-                    f"host {self.spec.name} is off", next_step=f"bootstrap sandbox start {self.spec.name}"
+                    f"host {self.spec.name} is off",
+                    why=self.failure or self.last_words(),
+                    next_step=f"bootstrap sandbox start {self.spec.name}",
                 )
             if time.monotonic() > deadline:
                 raise SandboxError(
@@ -167,6 +169,7 @@ class Host:
             *("--register=no", "--keep-unit", "--console=pipe", "--link-journal=no"),
             *("--resolv-conf=off", "--timezone=off", "--capability=all", "--system-call-filter=add_key keyctl"),
             *(f"--bind={self.plain_folder(path)}:{path}" for path in PLAIN_FOLDERS),
+            "--setenv=SELINUX_INIT=NO",  # sysvinit's init would mount another /sys over the container's
             *([f"--bind-ro={self.share}:/opt/share"] if self.share else []),
         ]
 

@@ -46,13 +46,28 @@ ln -sf ../sandbox-host.service /etc/systemd/system/sysinit.target.wants/
 rm -f /etc/systemd/system/multi-user.target.wants/containerd.service
 touch /etc/.updated /var/.updated
 """
+# OpenRC: the machine's disks, clock and devices are none of a container's business. What unmounts at the end would
+# leave the disk read-only for the next boot; the kernel ends the last processes.
+_OPENRC = """\
+rm -f /etc/runlevels/sysinit/* /etc/runlevels/recovery/* /etc/runlevels/off/*
+chmod 755 /etc/init.d/sandbox-host
+rc-update add sandbox-host sysinit
+rc-update add bootmisc.sh sysinit
+rm -f /etc/runlevels/default/containerd
+ln -sf /proc/mounts /etc/mtab
+"""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One kind of base tree. `set_up` is POSIX sh, run in the tree as root after packages and guest files are in."""
+    """One kind of base tree.
+
+    `guest` names folders of the package's guest/ that are copied in; `set_up` is POSIX sh, run in the tree as root
+    after packages and guest files are in.
+    """
 
     packages: tuple[str, ...]
+    guest: tuple[str, ...]
     set_up: str
 
 
@@ -63,6 +78,13 @@ def _add_users() -> str:
 
 RECIPES = {
     "systemd": Recipe(
-        ("systemd", "systemd-sysv", "libpam-systemd", *COMMON_PACKAGES), _FORGET + _add_users() + _SYSTEMD
+        ("systemd", "systemd-sysv", "libpam-systemd", *COMMON_PACKAGES),
+        ("common", "systemd"),
+        _FORGET + _add_users() + _SYSTEMD,
+    ),
+    "openrc": Recipe(
+        ("sysvinit-core", "openrc", "systemd-standalone-sysusers", *COMMON_PACKAGES),
+        ("common", "openrc"),
+        _FORGET + _add_users() + _OPENRC,
     ),
 }

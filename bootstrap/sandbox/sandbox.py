@@ -137,7 +137,13 @@ class Sandbox:
         if lifetime.is_inside(pid):
             return list(words)
         enter = ["nsenter", f"--target={pid}", "--mount", "--net", "--pid", "--ipc", "--uts"]
-        return [*enter, "env", f"--chdir={Path.cwd()}", f"{NAME_VARIABLE}={self.name}", *words]
+        variables = {
+            NAME_VARIABLE: self.name,
+            "BOOTSTRAP_SANDBOX_KEY": str(self.key_path()),
+            "BOOTSTRAP_KNOWN_HOSTS": str(self.known_hosts_path()),
+        }
+        settings = [f"{name}={value}" for name, value in variables.items()]
+        return [*enter, "env", f"--chdir={Path.cwd()}", *settings, *words]
 
     def ssh_command(self, host: str, words: Sequence[str] = ()) -> list[str]:
         """The command line of ssh(1) to `host` or `user@host`, root without a user."""

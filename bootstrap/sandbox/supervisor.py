@@ -5,7 +5,6 @@ every process, mount and network of the sandbox.
 """
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -157,5 +156,5 @@ class Supervisor:
 
 def main(folder: str) -> None:
     """Entry point of `python -m bootstrap.sandbox RUN_FOLDER`, process 1 of new namespaces."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o022)  # what is written here is read by plain users of the hosts
     run_process_1(Folder(Path(folder)))

@@ -60,7 +60,7 @@ class Refusal:
         return self._sudo_says(r"must have a tty|terminal is required to run sudo")
 
     def _sudo_says(self, pattern: str) -> bool:
-        return any(reason.startswith("sudo:") and re.search(pattern, reason) for reason in self.reasons)
+        return any("sudo" in reason and re.search(pattern, reason) for reason in self.reasons)
 
     def __str__(self) -> str:
         return "; ".join(self.reasons) or "the host did not say why"
@@ -90,7 +90,6 @@ def next_way(refusal: Refusal, tried: Way) -> Way | None:
     return None
 
 
-def advice(user: str) -> str:
-    """Both cures for a sudo that asks."""
-    rule = f"{user} ALL=(ALL) NOPASSWD: ALL"
-    return f"run it on a terminal to be asked for the password, or put '{rule}' into /etc/sudoers.d/{user} on the host"
+def rule(user: str) -> str:
+    """The cure that needs nobody at a terminal."""
+    return f"put '{user} ALL=(ALL) NOPASSWD: ALL' into /etc/sudoers.d/{user} on the host"

@@ -14,6 +14,7 @@ from bootstrap.transport.framing import COMMAND, Answer, NoAnswerError
 
 MAX_CHANNELS = 8  # at once on one connection; sshd's MaxSessions is 10
 OPEN_TIMEOUT = 10.0  # seconds
+SETTLING = 1.0  # seconds
 BLOCK = 1 << 20  # bytes handed to the channel at a time
 SMALL = 1 << 16  # bytes that go out in the caller's own thread, if the window takes them
 # RFC 4254, section 8: echo, signals, line editing and every translation off, before the shell starts
@@ -121,6 +122,8 @@ class Exchange:
         threading.Thread(target=self._channel.close, daemon=True).start()
 
     def close(self) -> None:
+        """After a complete answer. sshd counts a session until its shell is gone, which is a moment later."""
+        self._channel.status_event.wait(SETTLING)
         self._channel.close()
 
 

@@ -7,6 +7,7 @@ input alone, no login shell ever parses them, and what is left on standard input
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bootstrap import shell
@@ -29,21 +30,27 @@ say() { printf '\n%s %s\n' "$mark" "$1"; }
 if command -v setsid >/dev/null 2>&1; then group=setsid; else group="timeout $((deadline + 60))"; fi
 late=; trap 'late=late' USR1
 exec 3<&0
-say start; say start >&2
+@START@
 @RUN@ job=$!
 $group sh -c 'sleep "$1"; kill -s USR1 "$2"; kill -s TERM -- "-$3"; sleep "$4"; kill -s KILL -- "-$3"' \
   sh "$deadline" "$$" "$job" "$grace" </dev/null >/dev/null 2>&1 3<&- & watch=$!
 exec 3<&- </dev/null
 { wait "$job"; code=$?; } 2>/dev/null
 if [ "$late" ]; then { wait "$job"; } 2>/dev/null; else { kill -s KILL -- "-$watch" || kill -s KILL "$watch"; } 2>/dev/null; fi
-@ERRORS@
-say end >&2; say "end $code $late"
+@END@
+say "end $code $late"
 """
-_RUN = '$group sh -c "$loader" <&3 3<&- &'
+_ON_PIPES = {
+    "@START@": "say start; say start >&2",
+    "@RUN@": '$group sh -c "$loader" <&3 3<&- &',
+    "@END@": "say end >&2",
+}
 # A terminal has one output and no end of input: errors wait in a file, input is counted.
-_RUN_ON_TERMINAL = """errors=$(umask 077; mktemp) || errors=/dev/null
-head -c "$size" <&3 | $group sh -c "$loader" 2>"$errors" 3<&- &"""
-_ERRORS_ON_TERMINAL = 'say errors; cat "$errors"; [ "$errors" = /dev/null ] || rm -f "$errors"'
+_ON_TERMINAL = {
+    "@START@": "errors=$(umask 077; mktemp) || errors=/dev/null; say start",
+    "@RUN@": """head -c "$size" <&3 | $group sh -c "$loader" 2>"$errors" 3<&- &""",
+    "@END@": """say errors; cat "$errors"; [ "$errors" = /dev/null ] || rm -f "$errors\"""",
+}
 
 
 @dataclass(frozen=True)
@@ -67,19 +74,19 @@ class Job:
 
     def frames(self) -> bytes:
         """What goes to a shell on pipes, before the script's own input."""
-        text = self._variables() + _JOB.replace("@RUN@", _RUN).replace("@ERRORS@", "")
-        return frame(f"{self.prelude}\n{text}") + frame(self.script)
+        return frame(self._watch(_ON_PIPES, 0)) + frame(self.script)
 
     def frames_on_terminal(self, input_size: int) -> bytes:
+        """The same for a shell on a terminal, which must be told how much input comes, in bytes."""
         script = frame(self.script)
-        sized = shell.assign({"size": str(len(script) + input_size)})
-        text = _JOB.replace("@RUN@", _RUN_ON_TERMINAL).replace("@ERRORS@", _ERRORS_ON_TERMINAL)
-        return frame(f"{self.prelude}\n{self._variables()}{sized}{text}") + script
+        return frame(self._watch(_ON_TERMINAL, len(script) + input_size)) + script
 
-    def _variables(self) -> str:
-        return shell.assign(
-            {"mark": self.mark, "loader": LOADER, "deadline": str(self.host_deadline), "grace": str(GRACE)}
-        )
+    def _watch(self, parts: Mapping[str, str], size: int) -> str:
+        names = {"mark": self.mark, "loader": LOADER, "deadline": str(self.host_deadline), "grace": str(GRACE)}
+        text = shell.assign(names | {"size": str(size)}) + _JOB
+        for place, part in parts.items():
+            text = text.replace(place, part)
+        return f"{self.prelude}\n{text}"
 
 
 def frame(text: str) -> bytes:
@@ -170,10 +177,8 @@ class Answer:
     @property
     def noise(self) -> str:
         """What was said before the start, for a message when there is no start."""
-        before = (
-            self.err.partition(self._line("start"))[0].strip() or self.out.partition(self._line("start"))[0].strip()
-        )
-        return _text(before)[-500:]
+        parts = (stream.partition(self._line("start"))[0].strip() for stream in (self.err, self.out))
+        return "; ".join(_text(part) for part in parts if part)[-500:]
 
     def said(self, word: str) -> list[str]:
         """The rest of each line that our own stage marked with `word` before the start."""

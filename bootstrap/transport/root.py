@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from bootstrap.errors import EscalationError, TransportError
 from bootstrap.model import Escalation
-from bootstrap.transport.escalation import TOOLS, Refusal, Way, advice, asking, becoming, choosing, next_way
+from bootstrap.transport.escalation import TOOLS, Refusal, Way, asking, becoming, choosing, next_way, rule
 from bootstrap.transport.framing import Answer, Job, frame
 from bootstrap.transport.settings import SudoPassword
 
@@ -53,7 +53,10 @@ class RootAccess:
         """The password, once, to a prompt that only our sudo can know; nothing else before sudo let us in."""
         password = self._password.get()
         if not password:
-            raise self._refuse("sudo wants a password and none can be asked", next_step=advice(self._user))
+            raise self._refuse(
+                "sudo wants a password and none can be asked",
+                next_step=f"run it on a terminal to be asked, or {rule(self._user)}",
+            )
         prompt, reached = secrets.token_hex(12), secrets.token_hex(12)
         with self._asking:
             if self._refused:  # by another thread, while this one waited
@@ -70,9 +73,9 @@ class RootAccess:
     def _refuse_password(self, answer: Answer, prompt: str) -> EscalationError:
         why = " ".join(answer.noise.replace(prompt, " ").split())
         if "not in the sudoers" in why or "not allowed" in why or "may not" in why:
-            return self._refuse(f"{self._user} may not use sudo", why=why, next_step=advice(self._user))
+            return self._refuse(f"{self._user} may not use sudo", why=why, next_step=rule(self._user))
         what = "sudo did not take the password; it was tried once"
-        return self._refuse(what, why=why, next_step=f"run again with the right one; or {advice(self._user)}")
+        return self._refuse(what, why=why, next_step=f"run again with the right one, or {rule(self._user)}")
 
     def learn(self, way: Way | None, answer: Answer) -> None:
         """From an answer that started, or from refusals. Raises EscalationError when no way is left."""
@@ -85,7 +88,7 @@ class RootAccess:
         refusal = Refusal(tuple(refused) or (answer.noise,))
         found = next_way(refusal, way or Way())
         if found is None:
-            raise self._refuse("no way to become root", why=str(refusal), next_step=advice(self._user))
+            raise self._refuse("no way to become root", why=str(refusal), next_step=rule(self._user))
         self._way = found
 
     def _refuse(self, what: str, *, why: str = "", next_step: str = "") -> EscalationError:

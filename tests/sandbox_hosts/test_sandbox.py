@@ -334,3 +334,38 @@ def test_missing_programs_are_named_as_one_apt_get_line(monkeypatch: pytest.Monk
     with pytest.raises(SandboxError) as caught:
         Sandbox("test-other").up(["h1"])
     assert caught.value.next_step.startswith("apt-get install --no-install-recommends iproute2 iptables mmdebstrap ")
+
+
+@pytest.fixture(scope="module")
+def openrc() -> Iterator[Sandbox]:
+    """A host that boots OpenRC, beside one that boots systemd."""
+    sandbox = Sandbox("test-openrc")
+    sandbox.down()
+    sandbox.up(["alpha", "beta"], init={"beta": "openrc"}, tell=quiet)
+    yield sandbox
+    sandbox.down()
+
+
+def test_an_openrc_host_has_openrc_and_nothing_of_systemd(openrc: Sandbox) -> None:
+    assert [host.init for host in openrc.list_hosts()] == ["systemd", "openrc"]
+    assert ssh(openrc, "beta", "test -x /sbin/openrc-run && rc-service ssh status") == "sshd is running."
+    assert ssh(openrc, "beta", "command -v systemctl || cat /proc/1/comm") == "init"
+    assert ssh(openrc, "ops@beta", "sudo -n cat /proc/sys/kernel/panic") == "10"
+
+
+def test_a_service_of_an_openrc_host_starts_again_after_a_reboot_in_good_order(openrc: Sandbox) -> None:
+    script = "#!/sbin/openrc-run\nsupervisor=supervise-daemon\ncommand=/bin/sleep\ncommand_args=1000\n"
+    ssh(openrc, "beta", f"printf '{script}' > /etc/init.d/demo; chmod 755 /etc/init.d/demo; rc-update add demo")
+    ssh(openrc, "beta", "rc-service demo start && rc-service demo status")
+    before = ssh(openrc, "beta", "cat /proc/sys/kernel/random/boot_id")
+    openrc.reboot("beta")
+    assert ssh(openrc, "beta", "cat /proc/sys/kernel/random/boot_id") != before
+    assert "started" in ssh(openrc, "beta", "touch /root/note && rc-service demo status")
+
+
+def test_a_wiped_openrc_host_is_empty_and_may_be_switched_off(openrc: Sandbox) -> None:
+    ssh(openrc, "beta", "touch /root/note")
+    openrc.wipe(["beta"])
+    assert ssh(openrc, "beta", "ls /root") == ""
+    ssh(openrc, "beta", "poweroff > /dev/null 2>&1 &")
+    assert eventually(lambda: not openrc.list_hosts()[1].is_on)

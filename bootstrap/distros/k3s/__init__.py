@@ -5,7 +5,7 @@ from urllib.parse import quote as quote_url
 
 from bootstrap.distros.k3s.layout import CONFIG, effective, server_port
 from bootstrap.driver import NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
-from bootstrap.model import Facts, Finding, Host, Inventory, Plan, Probe
+from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
 
 RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 SCRIPTS = "https://raw.githubusercontent.com/k3s-io/k3s"
@@ -28,10 +28,10 @@ class K3s:
 
         return check_token(token)
 
-    def templates(self, inventory: Inventory, facts: Facts | None = None) -> Sequence[TemplateUse]:
+    def templates(self, inventory: Inventory, facts: Facts | None = None, lock: Lock | None = None) -> Sequence[TemplateUse]:
         from bootstrap.distros.k3s.files import templates
 
-        return templates(inventory, facts)
+        return templates(inventory, facts, lock)
 
     def upstream_files(self, inventory: Inventory, arches: Sequence[str]) -> Sequence[UpstreamFile]:
         """The release's own files: https://github.com/k3s-io/k3s/releases; images only where a mirror holds them."""

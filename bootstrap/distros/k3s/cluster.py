@@ -12,6 +12,9 @@ from bootstrap.errors import PlanRefusedError
 from bootstrap.model import Host, HostFacts
 
 
+ETCD_LABEL = "node-role.kubernetes.io/etcd"
+
+
 @dataclass(frozen=True)
 class Cluster:
     """Answers about one inventory and the facts of its hosts."""
@@ -75,6 +78,21 @@ class Cluster:
     def networked(self) -> bool:
         """Whether k3s brings the network itself: without one Nodes stay NotReady until a CNI is there."""
         return effective(self.founder).get("flannel-backend") != "none"
+
+    @cached_property
+    def voters(self) -> Mapping[str, bool]:
+        """Every etcd member by its Node, and whether it works: Ready, and running as far as we can ask.
+
+        A dead host's Node stays Ready for 40 s, so a host that can't be reached counts as down at once.
+        """
+        marked = (name for name, node in (self.nodes or {}).items() if ETCD_LABEL in (node["metadata"].get("labels") or {}))
+        return {name: self._works(name) for name in marked}
+
+    def _works(self, name: str) -> bool:
+        conditions = (self.nodes or {})[name].get("status", {}).get("conditions") or []
+        ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+        facts = self.plan_input.facts.get(name)
+        return ready and name not in self.plan_input.unreachable and (facts is None or answers_api(facts))
 
     def facts(self, host: Host) -> HostFacts:
         return self.plan_input.facts[host.name]

@@ -176,10 +176,10 @@ def _is_reachable_name(address: str) -> bool:
 
 def _kubelet_labels(host: Host) -> list[str]:
     """Labels that a kubelet may set on its own Node; the others are set through the API."""
-    return [f"{name}={value}" for name, value in host.labels.items() if _kubelet_may_set(name)]
+    return [f"{name}={value}" for name, value in host.labels.items() if kubelet_may_set(name)]
 
 
-def _kubelet_may_set(name: str) -> bool:
+def kubelet_may_set(name: str) -> bool:
     namespace = name.rpartition("/")[0]
     reserved = any(namespace == each or namespace.endswith(f".{each}") for each in RESERVED)
     allowed = any(namespace == each or namespace.endswith(f".{each}") for each in KUBELET_NAMESPACES)

@@ -1,5 +1,6 @@
 """Checks the native keys of a k3s inventory: known, for the role, of the right form, at the right place. Pure."""
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 
@@ -84,9 +85,17 @@ def _explain_unknown(name: str) -> tuple[str, str]:
         return f"`{name}` is a short form", f"write `{SHORT_FORMS[name]}`"
     if name.endswith("+") and name[:-1] in keys():
         return f"`{name}` is for drop-in files: layers are merged here already", f"write `{name[:-1]}` with the whole list"
+    return f"`{name}` is no key of k3s {KEYS_OF[0]}.{KEYS_OF[1]}", _guess(name)
+
+
+def _guess(name: str) -> str:
+    """The nearest key, or the field of the inventory that stands for it."""
     bare = name.lstrip("-").replace("_", "-").lower()
-    hint = f"did you mean `{bare}`?" if bare in keys() else suggest(bare, keys())
-    return f"`{name}` is no key of k3s {KEYS_OF[0]}.{KEYS_OF[1]}", hint
+    near = [bare] if bare in keys() else difflib.get_close_matches(bare, list(keys()), n=1, cutoff=0.7)
+    if not near:
+        return ""
+    owner = keys()[near[0]].owner
+    return f"did you mean `{owner or near[0]}`?" if owner not in ("hosts", "name") else f"did you mean `{near[0]}`?"
 
 
 def _check_key(inventory: Inventory, section: Section, key: Key, value: object) -> tuple[str, str] | None:

@@ -39,13 +39,17 @@ def _check_mirror(path: Path, registry: str, entry: object) -> Iterator[NativePr
     yield from _check_names(path, entry, ("endpoint", "rewrite"))
     endpoints = entry.get("endpoint") or []
     if not isinstance(endpoints, list):
-        yield NativeProblem((*path, "endpoint"), "`endpoint` must be a list of URLs", f"write `- {endpoints}`")
+        yield NativeProblem((*path, "endpoint"), "`endpoint` must be a list of URLs", f"write `- {_add_scheme(endpoints)}`")
         return
     for index, endpoint in enumerate(endpoints):
         if not re.match(r"https?://[^/\s]+", str(endpoint)) and not has_reference(endpoint):
-            yield NativeProblem((*path, "endpoint", index), f"`{endpoint}` is no URL", f"did you mean `https://{endpoint}`?")
+            yield NativeProblem((*path, "endpoint", index), f"`{endpoint}` is no URL", f"did you mean `{_add_scheme(endpoint)}`?")
     if not isinstance(entry.get("rewrite") or {}, Mapping):
         yield NativeProblem((*path, "rewrite"), "`rewrite` must be a mapping of patterns", "")
+
+
+def _add_scheme(endpoint: object) -> str:
+    return f"{endpoint}" if "://" in str(endpoint) else f"https://{endpoint}"
 
 
 def _check_config(path: Path, registry: str, entry: object) -> Iterator[NativeProblem]:

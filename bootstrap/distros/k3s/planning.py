@@ -7,11 +7,11 @@ from functools import cached_property
 
 from bootstrap.distros.k3s import waits
 from bootstrap.distros.k3s.cluster import Cluster
-from bootstrap.distros.k3s.files import join_artifact
+from bootstrap.distros.k3s.files import join_artifact, kubelet_may_set
 from bootstrap.distros.k3s.layout import BINARY, CONFIG, INSTALLER, JOIN, KUBECTL, REGISTRIES, SCRIPT, data_folder, image_path, service
 from bootstrap.distros.k3s.refusals import refuse_impossible_changes
 from bootstrap.driver import PlanInput
-from bootstrap.errors import LockError
+from bootstrap.errors import LockError, PlanRefusedError
 from bootstrap.model import (
     Artifact,
     Disruption,
@@ -42,6 +42,7 @@ from bootstrap.plan import (
     record_step,
     wanted_marks,
 )
+from bootstrap.quorum import majority, refuse_stop
 from bootstrap.shell import join, quote
 
 AGENTS_AT_ONCE = 10
@@ -55,7 +56,27 @@ def plan_apply(plan_input: PlanInput) -> Plan:
     cluster.founder  # noqa: B018 - refuses first of all when founding would be a guess
     refuse_impossible_changes(cluster)
     hosts = {host.name: HostPlan(cluster, host) for host in (*cluster.controllers, *cluster.workers)}
+    _refuse_without_quorum(cluster, [hosts[host.name] for host in cluster.members])
     return Plan(plan_input.inventory.cluster, "apply", tuple(s for s in _stages(cluster, hosts) if s.steps))
+
+
+def _refuse_without_quorum(cluster: Cluster, members: list["HostPlan"]) -> None:
+    """Raises PlanRefusedError when etcd has lost its quorum, or would lose it by a restart."""
+    controllers = len(cluster.plan_input.inventory.controllers)
+    if cluster.has_etcd and cluster.nodes is None and len(members) < majority(controllers):
+        raise PlanRefusedError(
+            f"etcd has lost its quorum: {len(members)} of {controllers} members can be asked, {majority(controllers)} are needed",
+            why="joining hosts to it can't succeed, and founding anew would lose what it holds",
+            next_step=f"bring the missing controllers back, or on {members[0].host.name}: "
+            "systemctl stop k3s; k3s server --cluster-reset; systemctl start k3s - then apply again",
+        )
+    reasons = [refuse_stop(member.host.name, cluster.voters) for member in members if member.start_reason]
+    if any(reasons):
+        raise PlanRefusedError(
+            "the control plane can't be restarted now",
+            why="\n        ".join(reason for reason in reasons if reason),
+            next_step="bring the controller that is down back first, or `bootstrap remove` it",
+        )
 
 
 def _stages(cluster: Cluster, hosts: dict[str, "HostPlan"]) -> Iterator[Stage]:
@@ -71,6 +92,7 @@ def _stages(cluster: Cluster, hosts: dict[str, "HostPlan"]) -> Iterator[Stage]:
         yield make_stage(f"found the cluster on {founder.host.name}", founder.found(), critical=True)
     else:
         members.insert(0, founder)
+    yield make_stage("start stopped controllers", _each(members, HostPlan.start_stopped), at_once=HOSTS_AT_ONCE)
     yield make_stage("update controllers, one at a time", _each(members, HostPlan.update), critical=True)
     yield make_stage("join controllers, one at a time", _each(joining, HostPlan.join), critical=True)
     yield make_stage("update workers", _each([w for w in workers if w.is_member], HostPlan.update), at_once=AGENTS_AT_ONCE)
@@ -205,9 +227,9 @@ class HostPlan:
 
     def prepare(self) -> list[Step]:
         """Hosts that do not run yet are made ready all at once; running ones are changed in their turn."""
-        hooks = lambda *points: list(hooks_at(self.plan_input, self.host, *points))  # noqa: E731
         steps = [] if self.is_member else [*self._forget_steps(), *self.install_steps]
-        return [*hooks("before-prepare"), *steps, *hooks("after-prepare")]
+        before, after = (hooks_at(self.plan_input, self.host, point) for point in ("before-prepare", "after-prepare"))
+        return [*before, *steps, *after]
 
     def _forget_steps(self) -> Iterator[Step]:
         """A host that is no member must hold nothing of an earlier membership."""
@@ -257,6 +279,12 @@ class HostPlan:
             reason = "the host is new, but the cluster still has a node of this name" if there else "the API did not answer, so one may be there"
             yield self.step("delete its stale node and node password", reason, Run(script, deadline=180.0), on=self.cluster.founder.name)
 
+    def start_stopped(self) -> Iterator[Step]:
+        """etcd answers only when a majority runs, so stopped members are started together before one is waited for."""
+        unit = self.facts.units.get(self.service)
+        if self.is_installed and unit is not None and unit.active in ("inactive", "failed") and not self.install_steps:
+            yield self.step(f"start {self.service}", f"it is {unit.active}", Run(waits.start_script(self.service, "start")))
+
     def update(self) -> list[Step]:
         """Change a running host: files first, then a restart only if k3s reads them at its start."""
         steps = list(self.install_steps)
@@ -268,7 +296,8 @@ class HostPlan:
         return [*steps, *self._mark_steps(), *hooks]
 
     def _start_steps(self, verb: str) -> Iterator[Step]:
-        reason = self.start_reason or "the host is to join"
+        founds = self.cluster.is_new and self.host == self.cluster.founder
+        reason = self.start_reason if self.is_member else "it founds the cluster" if founds else "it is to join the cluster"
         disruption = Disruption.RESTART if verb == "restart" else Disruption.NONE
         yield self.step(f"{verb} {self.service}", reason, Run(waits.start_script(self.service, verb)), disruption)
         if self.host.role.controls:
@@ -296,7 +325,8 @@ class HostPlan:
         wanted, owned = wanted_marks(self.host), self.facts.record or Record()
         if not self.is_member:
             owned = Record()
-            wanted = replace(wanted, taints={})  # registered by the kubelet itself, before any pod can be placed
+            labels = {name: value for name, value in wanted.labels.items() if not kubelet_may_set(name)}
+            wanted = replace(wanted, labels=labels, taints={})  # the rest the kubelet registers itself, before any pod comes
         step = mark_step(self.host.name, self.cluster.founder.name, KUBECTL, wanted, node, owned)
         if step and (node is not None or not self.is_member):
             yield step

@@ -47,9 +47,9 @@ def _token_changes(cluster: Cluster) -> Iterator[str]:
 
 
 def _datastore_changes(cluster: Cluster) -> Iterator[str]:
-    kinds = {cluster.facts(host).values.get("datastore") for host in cluster.members}
-    if cluster.is_external and kinds & {"etcd", "sqlite"}:
-        yield f"the datastore is {' and '.join(sorted(kinds & {'etcd', 'sqlite'}))}; k3s can't move it to datastore-endpoint"
+    embedded = sorted({str(cluster.facts(host).values["datastore"]) for host in cluster.members} & {"etcd", "sqlite"})
+    if cluster.is_external and embedded:
+        yield f"the datastore is {' and '.join(embedded)}; k3s can't move it to datastore-endpoint"
 
 
 def _fixed_changes(cluster: Cluster) -> Iterator[str]:

@@ -122,20 +122,9 @@ def refuse_last_vote(cluster: Cluster, host: Host) -> None:
         if len(cluster.members) <= 1:
             raise PlanRefusedError(f"{host.name} is the only controller", next_step="`bootstrap reset` removes the whole cluster")
         return
-    reason = refuse_removal(host.name, etcd_voters(cluster))
+    reason = refuse_removal(host.name, cluster.voters)
     if reason:
         raise PlanRefusedError(reason, next_step="bring the missing controllers back first: `bootstrap status` shows them")
-
-
-def etcd_voters(cluster: Cluster) -> dict[str, bool]:
-    """Every etcd member by its Node, and whether it is Ready."""
-    voters = {}
-    for name, node in (cluster.nodes or {}).items():
-        labels = node["metadata"].get("labels") or {}
-        if "node-role.kubernetes.io/etcd" in labels:
-            conditions = node.get("status", {}).get("conditions") or []
-            voters[name] = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-    return voters
 
 
 def _remove_steps(cluster: Cluster, name: str, host: Host | None, asked: str) -> Iterator[Step]:
