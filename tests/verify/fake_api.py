@@ -189,6 +189,8 @@ Manner = Callable[["Handler", int], bool]  # the request's number from 1; True: 
 
 
 class Handler(BaseHTTPRequestHandler):
+    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
     protocol_version = "HTTP/1.1"
     server: "Server"
 
@@ -318,6 +320,7 @@ def drip(handler: Handler, number: int) -> bool:
     """One byte of the header now and then: no socket timeout ever strikes."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 1000:
         handler.wfile.write(bytes([byte]))
+        handler.wfile.flush()
         time.sleep(0.2)
     return True
 
