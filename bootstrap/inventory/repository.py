@@ -23,11 +23,9 @@ def read_repository_file(root: Path, name: str) -> str:
     """The text of a file inside the repository. Raises FileProblem for whatever is not a regular file in it."""
     if name.startswith("~") or Path(name).is_absolute():
         raise FileProblem(f"`{name}` is not inside the repository", f"give a path below {root}")
-    path = root / name
-    real = path.resolve()
+    real = (root / name).resolve()
     if not real.is_relative_to(root.resolve()):
-        how = "leads out of" if path.is_symlink() or ".." not in Path(name).parts else "is outside of"
-        raise FileProblem(f"`{name}` {how} the repository", f"copy the file to a place below {root}")
+        raise FileProblem(f"`{name}` leads out of the repository", f"copy the file to a place below {root}")
     return read_text_file(real, name)
 
 

@@ -32,7 +32,9 @@ def explain_shape(document: Document, problems: Problems) -> None:
 def explain(path: Path, keyword: str, node: Node, document: Document, problems: Problems) -> None:
     """Add the problem of one violated keyword of a part of the schema."""
     value = value_at(document.value, path)
-    if keyword == "additionalProperties":
+    if value is None:
+        problems.add_at_key(path, f"{place(path)} has no value", "give it one, or remove the key")
+    elif keyword == "additionalProperties":
         for key in value.keys() - node["properties"].keys():
             problems.add_at_key((*path, key), f"unknown key `{key}`", suggest_key(key, path))
     elif keyword == "required":
@@ -42,8 +44,7 @@ def explain(path: Path, keyword: str, node: Node, document: Document, problems: 
     elif keyword == "type":
         problems.add(path, *explain_type(path, node["type"], value, document.written.get(path)))
     elif keyword == "enum":
-        message = f"{place(path)} can't be `{shown(value)}`" if value is not None else f"{place(path)} has no value"
-        problems.add(path, message, suggest_value(value, node["enum"]))
+        problems.add(path, f"{place(path)} can't be `{shown(value)}`", suggest_value(value, node["enum"]))
     else:
         problems.add(path, *explain_limit(path, keyword, node[keyword]))
 
@@ -59,8 +60,6 @@ def explain_missing(path: Path, key: str, problems: Problems) -> None:
 def explain_type(path: Path, types: str | list[str], value: Tree, written: str | None) -> tuple[str, str]:
     wanted = " or ".join(noun for name, noun in NOUNS.items() if name == types or name in types)
     message = f"{place(path)} must be {wanted}, but {found(value, written)} stands here"
-    if value is None:
-        return f"{place(path)} has no value", "give it one, or remove the key"
     if "string" in types and written is not None:
         return message, f'write "{written}" in quotes'
     if isinstance(value, dict) and len(value) == 1 and re.fullmatch(RANGE, next(iter(value))):

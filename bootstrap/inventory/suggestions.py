@@ -51,11 +51,10 @@ OTHER_VALUES = {
 def suggest_key(key: str, path: Path) -> str:
     """The key that was probably meant, the place where this key belongs, or the keys that may stand here."""
     known = list(schema_at(path).get("properties", ()))
-    close = get_close_matches(key, known, 1, 0.7) or get_close_matches(key.lower(), known, 1, 0.7)
-    if close:
-        return f"did you mean `{close[0]}`?"
     if (ours := OTHER_NAMES.get(key)) in known:
         return f"did you mean `{ours}`?"
+    if close := get_close_matches(key, known, 1) or get_close_matches(key.lower(), known, 1):
+        return f"did you mean `{close[0]}`?"
     word = OTHER_NAMES.get(key, key)
     if homes := [home for home in known if word in schema_at((*path, home)).get("properties", ())]:
         return f"`{word}` belongs under `{homes[0]}:`"

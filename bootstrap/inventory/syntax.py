@@ -7,7 +7,7 @@ from bootstrap.inventory.problems import Problems, Tree
 from bootstrap.model import Position
 
 TAB_INDENT = r" *\t"
-BRACES = r"[^\s\"'\[\]{},]*\{(\d+\.\.\d+|[a-z]+:[^}]*)\}[^\s\"'\[\]{},]*"  # a range or a reference
+BRACES = r"[^\s\"'\[\]{},]*(\{\d+\.\.\d+\}|\$\{[a-z]+:[^}]*\})[^\s\"'\[\]{},]*"  # a range or a reference
 MISSING_SPACE = r"\s*(- )?[A-Za-z_]+:[^\s:/]"
 
 

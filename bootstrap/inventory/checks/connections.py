@@ -18,7 +18,10 @@ def check_connections(draft: Draft, problems: Problems) -> None:
         address = entry.settings.get("address")
         if address is None or attempt(problems, path, parse_address, address) is None:
             continue
-        ssh = merge_ssh(draft.layers_of(entry))
+        layers = draft.layers_of(entry)
+        if any(problems.touches((*layer.path, "ssh")) for layer in layers):
+            continue
+        ssh = merge_ssh(layers)
         door = (address.lower().rstrip("."), port_of(ssh))
         if door in doors:
             other = doors[door]
