@@ -166,7 +166,7 @@ def _place(artifacts: Iterable[Artifact], folder: Path) -> dict[Path, str]:
     placed: dict[Path, str] = {}
     for artifact in artifacts:
         parts = (artifact.host, *PurePosixPath(artifact.path).parts[1:])
-        if not artifact.path.startswith("/") or not all(_is_plain(part) for part in parts):
+        if not artifact.path.startswith("/") or len(parts) < 2 or not all(_is_plain(part) for part in parts):
             raise RenderError(f"{artifact.path} can't be a file on a host", where=artifact.host)
         placed[folder.joinpath(*parts)] = artifact.content
     return placed
