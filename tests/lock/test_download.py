@@ -8,12 +8,13 @@ import threading
 from dataclasses import replace
 
 import pytest
-from file_server import always, cut, flip, in_turn, make_certificate, reset, serve, without_length, without_ranges
 
 from bootstrap.download import obtain
 from bootstrap.errors import ExitCode, LockError
 from bootstrap.model import LockedFile
 from bootstrap.web import MissingError, WebError, measure, open_url, read_small
+
+from .file_server import always, cut, flip, in_turn, make_certificate, reset, serve, without_length, without_ranges
 
 CONTENT = bytes(range(256)) * 12_000  # 3 MB: several chunks
 PATH = "/k3s-io/k3s/releases/download/v1.36.3+k3s1/k3s"

@@ -3,11 +3,12 @@
 import hashlib
 
 import pytest
-from file_server import always, serve
 
 from bootstrap.driver import UpstreamFile
 from bootstrap.errors import LockError
 from bootstrap.upstream import lock_files
+
+from .file_server import always, serve
 
 VERSION = "v1.36.3+k3s1"
 BINARY, IMAGES, SCRIPT = b"\x7fELF binary" * 1000, b"images" * 5000, b"#!/bin/sh\nset -e\n"

@@ -1,5 +1,6 @@
 import pytest
-from fake_api import Pair, issue_client, make_authority
+
+from .fake_api import Pair, issue_client, make_authority
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_api import (
+
+from bootstrap.api import open_api
+from bootstrap.api_errors import Cause, RequestError, explain
+from bootstrap.kubeconfig import KubeconfigError
+
+from .fake_api import (
     TOKEN,
     Cluster,
     always,
@@ -23,10 +28,6 @@ from fake_api import (
     serve,
     silence,
 )
-
-from bootstrap.api import open_api
-from bootstrap.api_errors import Cause, RequestError, explain
-from bootstrap.kubeconfig import KubeconfigError
 
 
 @pytest.fixture

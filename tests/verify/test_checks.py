@@ -4,14 +4,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fake_api import VERSION, make_lease, make_list, make_node
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bootstrap.checks import check_certificate, check_cluster, check_heartbeat, check_node
 from bootstrap.cluster_state import ClusterState
 from bootstrap.driver import NodeExpectation
 from bootstrap.verify import Wanted, judge
+
+from .fake_api import VERSION, make_lease, make_list, make_node
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
 C1 = NodeExpectation(
@@ -252,6 +253,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["items", "metadata", "gitVersion"]), json_values), json_values)
 def test_no_shape_of_answer_raises_or_gives_green(answer, node):
     state = ClusterState("ok", answer, answer, answer, answer, answer, answer, NOW)

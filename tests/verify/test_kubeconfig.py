@@ -5,9 +5,10 @@ import threading
 
 import pytest
 import yaml
-from fake_api import make_kubeconfig
 
 from bootstrap.kubeconfig import KubeconfigError, merge_kubeconfigs, read_credentials, rename_kubeconfig, write_private
+
+from .fake_api import make_kubeconfig
 
 OTHERS = """\
 apiVersion: v1

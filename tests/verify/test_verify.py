@@ -1,7 +1,13 @@
 """Verification against a server that misbehaves: never a false green, never a traceback, always an end."""
 
 import pytest
-from fake_api import (
+
+from bootstrap.api import open_api
+from bootstrap.driver import NodeExpectation
+from bootstrap.model import Connection, Host, Inventory
+from bootstrap.verify import Patience, observe_cluster, verify_cluster
+
+from .fake_api import (
     DEPLOYMENTS,
     PODS,
     VERSION,
@@ -19,11 +25,6 @@ from fake_api import (
     serve,
     silence,
 )
-
-from bootstrap.api import open_api
-from bootstrap.driver import NodeExpectation
-from bootstrap.model import Connection, Host, Inventory
-from bootstrap.verify import Patience, observe_cluster, verify_cluster
 
 EXPECTED = (NodeExpectation("c1", VERSION, True, {}, ()), NodeExpectation("w1", VERSION, False, {}, ()))
 INVENTORY = Inventory(

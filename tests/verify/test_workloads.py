@@ -1,10 +1,11 @@
 """The system's workloads: each way of not running is red and says the reason."""
 
 import pytest
-from fake_api import make_list
 
 from bootstrap.cluster_state import ClusterState
 from bootstrap.workloads import check_workloads
+
+from .fake_api import make_list
 
 PULL = 'Back-off pulling image "rancher/mirrored-coredns-coredns:1.14.1": ErrImagePull: dial tcp: lookup registry-1.docker.io'
 
