@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from bootstrap.inventory.problems import Path, Problems, Tree
 from bootstrap.inventory.scalars import Disputed, read_plain
 from bootstrap.inventory.source import Source
-from bootstrap.inventory.syntax import explain_syntax
+from bootstrap.inventory.syntax import DEPTH_LIMIT, TOO_DEEP, TOO_DEEP_HINT, explain_syntax
 from bootstrap.model import Position
 
-DEPTH_LIMIT = 50
 PLAIN = ("", None)
 CONTROL = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0))} - {"\n", "\t", "\x85"}
 LAYERS_HINT = "settings that hosts share go to the top level, to `roles:` or to `groups:`"
@@ -80,9 +79,7 @@ class Reader:
         place = place_of(event)
         self.document.values[path] = place
         if len(path) > DEPTH_LIMIT:
-            self.problems.add_at(
-                place, f"nested deeper than {DEPTH_LIMIT} levels", "a payload this deep belongs in a file"
-            )
+            self.problems.add_at(place, TOO_DEEP, TOO_DEEP_HINT)
             raise Stop
         kind = type(event).__name__
         if kind == "AliasEvent":

@@ -1,5 +1,6 @@
 """The repository around an inventory: its root, and the small files in it that an inventory names. Reads, never writes."""
 
+import os
 from pathlib import Path
 
 SIZE_LIMIT = 1024 * 1024  # bytes
@@ -23,8 +24,8 @@ def read_repository_file(root: Path, name: str) -> str:
     """The text of a file inside the repository. Raises FileProblem for whatever is not a regular file in it."""
     if name.startswith("~") or Path(name).is_absolute():
         raise FileProblem(f"`{name}` is not inside the repository", f"give a path below {root}")
-    real = (root / name).resolve()
-    if not real.is_relative_to(root.resolve()):
+    real = Path(os.path.realpath(root / name))
+    if not real.is_relative_to(os.path.realpath(root)):
         raise FileProblem(f"`{name}` leads out of the repository", f"copy the file to a place below {root}")
     return read_text_file(real, name)
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from bootstrap.inventory.problems import Problems, Tree
 from bootstrap.model import Position
 
+DEPTH_LIMIT = 50
+TOO_DEEP, TOO_DEEP_HINT = f"nested deeper than {DEPTH_LIMIT} levels", "a payload this deep belongs in a file"
 TAB_INDENT = r" *\t"
 BRACES = r"[^\s\"'\[\]{},]*(\{\d+\.\.\d+\}|\$\{[a-z]+:[^}]*\})[^\s\"'\[\]{},]*"  # a range or a reference
 MISSING_SPACE = r"\s*(- )?[A-Za-z_]+:[^\s:/]"
@@ -14,19 +16,28 @@ MISSING_SPACE = r"\s*(- )?[A-Za-z_]+:[^\s:/]"
 def explain_syntax(error: Exception, problems: Problems) -> None:
     """Add the problem of a yaml.YAMLError, whose marks and words are optional."""
     start = place_of(getattr(error, "context_mark", None))
-    place = place_of(getattr(error, "problem_mark", None)) or start or Position(1, 1)
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
+    place = clamp(place_of(getattr(error, "problem_mark", None)) or start or Position(1, 1), problems.lines)
     tab = find_tab(problems.lines, place.line)
     if tab:
         problems.add_at(tab, "a tab indents this line", "YAML is indented by spaces: replace the tab")
     elif start and "quoted scalar" in (getattr(error, "context", None) or "") and "end of stream" in said:
         problems.add_at(start, "this quote is never closed", "close it, or double it inside single quotes")
+    elif "nesting depth" in said:
+        problems.add_at(place, TOO_DEEP, TOO_DEEP_HINT)
+    elif start and "could not find expected ':'" in said:
+        problems.add_at(start, "this text has no place here", "a key needs a colon and a space behind it")
     else:
         problems.add_at(place, f"this is not YAML: {said}", advise(said, problems.lines, place))
 
 
 def place_of(mark: Tree) -> Position | None:
     return Position(mark.line + 1, mark.column + 1) if mark else None
+
+
+def clamp(place: Position, lines: Sequence[str]) -> Position:
+    """libyaml counts one line more than there is where the last one has no line end."""
+    return place if place.line <= len(lines) else Position(len(lines), len(lines[-1]) + 1)
 
 
 def find_tab(lines: Sequence[str], line: int) -> Position | None:
@@ -56,8 +67,6 @@ def advise(said: str, lines: Sequence[str], place: Position) -> str:
         return 'text that holds ": " stands in quotes; else look at the indentation'
     if "cannot start any token" in said:
         return "text that begins with one of @ ` % stands in quotes"
-    if "could not find expected ':'" in said:
-        return "a key needs a colon and a space behind it: look at this line and the one above"
     if "did not find expected key" in said or "expected <block end>" in said or "block mapping" in said:
         return "the indentation does not fit the lines above"
     return ""

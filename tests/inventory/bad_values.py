@@ -2,7 +2,6 @@
 
 from .tables import HEAD, WHOLE, Bad, host
 
-
 HOOK = "name: x, at: after-apply"
 THREE = "  c: {address: 10.0.0.3, role: controller}\n  d: {address: 10.0.0.4, role: controller}\n"
 
