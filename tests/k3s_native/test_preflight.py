@@ -78,6 +78,13 @@ def test_machines_from_one_image_are_told() -> None:
     assert "systemd-machine-id-setup" in text
 
 
+def test_containers_of_one_kernel_share_its_boot_id_and_are_no_finding() -> None:
+    lxc = Interface("eth0", ("192.168.1.13",))
+    assert find(WORKER, make_facts("one"), make_facts("two", boot_id="boot-one", interfaces=(lxc,))) == []
+    _, text, _ = find_one(WORKER, make_facts("one"), make_facts("two", boot_id="boot-one", machine_id="machine-one", interfaces=(lxc,)))
+    assert "both come from one image" in text
+
+
 def test_hosts_without_a_machine_id_are_not_copies() -> None:
     assert find(WORKER, make_facts("one", machine_id=""), make_facts("two", machine_id="")) == []
 

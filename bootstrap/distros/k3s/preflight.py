@@ -82,7 +82,7 @@ def _format_seconds(seconds: float) -> str:
 def check_identities(seen: list[Subject]) -> Iterator[Finding]:
     """Two entries for one machine, machines copied from one image, machines under each other's name."""
     for subject, others in ((subject, seen[:index]) for index, subject in enumerate(seen)):
-        same = next((o for o in others if o.facts.boot_id and o.facts.boot_id == subject.facts.boot_id), None)
+        same = next((other for other in others if _is_same_machine(subject.facts, other.facts)), None)
         copied = next((o for o in others if o.facts.machine_id and o.facts.machine_id == subject.facts.machine_id), None)
         if same:
             hint = "give each its own address, or take one out of the inventory"
@@ -96,6 +96,12 @@ def check_identities(seen: list[Subject]) -> Iterator[Finding]:
         if hostname != subject.host.name and hostname in names:
             message = f"the machine at {subject.host.connection.address} calls itself {hostname}, which is another host here"
             yield subject.stop(message, "correct the address, or the hostname on the machine")
+
+
+def _is_same_machine(one: HostFacts, other: HostFacts) -> bool:
+    """Containers of one kernel share its boot id, and copies a machine-id: only addresses tell them from one machine."""
+    same_boot = bool(one.boot_id) and one.boot_id == other.boot_id
+    return same_boot and one.machine_id == other.machine_id and one.interfaces == other.interfaces
 
 
 # --- one host ------------------------------------------------------------------------------------
