@@ -56,7 +56,7 @@ def check_node(
     wanted: NodeExpectation,
     addresses: Sequence[str] = (),
     *,
-    network_comes_later: bool = False,
+    network_comes_later: bool,
 ) -> tuple[Check, ...]:
     """All that is expected of one Node; a Node that is missing gives one check, red."""
     node = find_node(state, wanted.name)
@@ -114,13 +114,13 @@ def check_node_set(state: ClusterState, expectations: Sequence[NodeExpectation])
     missing, extra = sorted(wanted - found), sorted(found - wanted)
     parts = [f"missing: {', '.join(missing)}"] if missing else []
     parts += [f"not in the inventory: {', '.join(extra)}"] if extra else []
-    return Check("node set", ok=not parts, detail="; ".join(parts) or f"{len(found)} Nodes, as in the inventory")
+    return Check("node set", ok=not parts, detail="; ".join(parts) or f"{len(found)} of {len(wanted)}")
 
 
 # --- one Node ------------------------------------------------------------------------------------
 
 
-def check_node_ready(node: Raw, *, network_comes_later: bool = False) -> Check:
+def check_node_ready(node: Raw, *, network_comes_later: bool) -> Check:
     """The Ready condition is True and nothing presses. Whether that is news or memory, `check_heartbeat` says.
 
     `network_comes_later`: the person brings the CNI; a Node that lacks only that is as far as it can be.

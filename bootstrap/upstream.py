@@ -11,7 +11,7 @@ from bootstrap.errors import LockError
 from bootstrap.lock import parse_checksums
 from bootstrap.mirror import as_folder, file_name, find_in_folder, is_web, list_addresses, missing_from
 from bootstrap.model import LockedFile
-from bootstrap.web import MissingError, exists, measure, open_url, read_small
+from bootstrap.web import MissingError, WebError, exists, measure, open_url, read_small
 
 _LARGEST_CHECKSUMS = 1 << 20  # bytes
 
@@ -68,6 +68,13 @@ def _lock_file(file: UpstreamFile, version: str, source: Source, note: Note) -> 
             where=error.where,
             why=error.why,
             next_step="check that this version exists for this architecture, and that a mirror holds it",
+        ) from error
+    except WebError as error:
+        raise LockError(
+            f"{label} can't be locked: {error.what}",
+            where=error.where,
+            why=error.why,
+            next_step=error.next_step or "check the network, or name a folder that holds the release as `mirror:`",
         ) from error
     return LockedFile(file.name, version, file.arch, file.url, size, sha256)
 

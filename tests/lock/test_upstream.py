@@ -122,8 +122,9 @@ def test_an_upstream_that_is_unwell_is_an_error_with_its_status(status):
 
 
 def test_nothing_listens():
-    with pytest.raises(LockError, match="can't be reached"):
+    with pytest.raises(LockError, match="can't be reached") as caught:
         lock_files(wanted("http://127.0.0.1:9"), VERSION, None)
+    assert "mirror" in caught.value.next_step
 
 
 # --- mirrors -------------------------------------------------------------------------------------
