@@ -32,12 +32,12 @@ class Cause(StrEnum):
     @property
     def is_final(self) -> bool:
         """Asking again gives the same answer: certificates don't mend themselves."""
-        return self in (Cause.WRONG_CA, Cause.WRONG_NAME, Cause.EXPIRED)
+        return self in (Cause.WRONG_CA, Cause.EXPIRED)
 
     @property
     def is_refusal(self) -> bool:
-        """The server knows us and says no; while it starts it may say so wrongly."""
-        return self in (Cause.UNAUTHORIZED, Cause.FORBIDDEN, Cause.REJECTED, Cause.NOT_KUBERNETES)
+        """The server says no; while it starts, or adds a name to its certificate, it may say so wrongly."""
+        return self in (Cause.UNAUTHORIZED, Cause.FORBIDDEN, Cause.REJECTED, Cause.NOT_KUBERNETES, Cause.WRONG_NAME)
 
 
 class RequestError(ApiError):

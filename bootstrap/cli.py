@@ -347,11 +347,16 @@ def confirm(prompt: str, wanted: str) -> None:
         raise BootstrapError("not confirmed: nothing was changed")
 
 
-def make_consent(session: Any, ask: Callable[[Any], None], deadline: float = 180.0) -> Any:  # noqa: ANN401
+def make_consent(session: Any, ask: Callable[[Any], None], output: str = "text", deadline: float = 180.0) -> Any:  # noqa: ANN401
+    """A plan is shown as text; with `-o json` standard output is for the report alone."""
     from bootstrap.pipeline import Consent
     from bootstrap.progress import open_progress
 
-    return Consent(ask, lambda made: open_progress(sys.stderr, session.redactor, made), deadline)
+    def show(draft: Any) -> None:  # noqa: ANN401
+        if output == "text":
+            show_plan(session, draft)
+
+    return Consent(show, ask, lambda made: open_progress(sys.stderr, session.redactor, made), deadline)
 
 
 @cli.command()
@@ -370,14 +375,12 @@ def apply(inventory: Path | None, known_hosts: Path | None, yes: bool, saved: Pa
     def ask(draft: Any) -> None:  # noqa: ANN401
         if saved:
             pipeline.compare_saved(draft.plan, saved)
-        if output == "text":
-            show_plan(session, draft)
         if not yes:
             confirm(f"Apply this plan to cluster {session.inventory.cluster}? Type yes: ", "yes")
 
     if not yes and not sys.stdin.isatty():
         raise UsageError("apply asks for a yes, and there is no terminal to ask on", next_step="read `bootstrap plan`, then give --yes")
-    return end_run(session, pipeline.apply(session, make_consent(session, ask, deadline)), output)
+    return end_run(session, pipeline.apply(session, make_consent(session, ask, output, deadline)), output)
 
 
 def end_run(session: Any, made: Any, output: str) -> int:  # noqa: ANN401
@@ -388,8 +391,6 @@ def end_run(session: Any, made: Any, output: str) -> int:  # noqa: ANN401
     if output == "json":
         give(report.report_to_json(made))
     else:
-        if not made.results and made.remaining:
-            give(report.format_plan(made.remaining, color=colored(sys.stdout), width=width(), host_count=len(session.inventory.hosts)))
         text = report.format_results(made, color=colored(sys.stdout), width=width())
         give(session.redactor.mask(text))
     states = {result.status for result in made.results}
@@ -415,8 +416,7 @@ def remove(host: str, inventory: Path | None, known_hosts: Path | None, yes: boo
 
     session = open_session(inventory, known_hosts)
 
-    def ask(draft: Any) -> None:  # noqa: ANN401
-        show_plan(session, draft)
+    def ask(draft: Any) -> None:  # noqa: ANN401, ARG001
         if not yes:
             confirm(f"Remove {host} from cluster {session.inventory.cluster}? Type the host's name: ", host)
 
@@ -436,8 +436,7 @@ def reset(inventory: Path | None, known_hosts: Path | None, name: str | None) ->
     if name is not None and name != cluster:
         raise UsageError(f"--confirm {name} is not the cluster's name ({cluster})")
 
-    def ask(draft: Any) -> None:  # noqa: ANN401
-        show_plan(session, draft)
+    def ask(draft: Any) -> None:  # noqa: ANN401, ARG001
         if name is None:
             confirm(f"Everything of cluster {cluster} on these hosts will be gone. Type its name: ", cluster)
 

@@ -188,8 +188,9 @@ def _is_address(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Consent:
-    """How the person is asked: `give` shows the plan and raises when the answer is no."""
+    """How the person is asked: `show` shows the plan, `give` raises when the answer is no."""
 
+    show: Callable[[Draft], None]
     give: Callable[[Draft], None]
     open_progress: Callable[[Plan], Progress]
     verify_deadline: float = 180.0  # seconds
@@ -199,6 +200,7 @@ def apply(session: Session, consent: Consent) -> Report:
     """Plan, ask, do exactly that, look again, verify. A second plan that is not empty is a failed verification."""
     draft = plan(session)
     refuse_findings(draft)
+    consent.show(draft)
     if draft.plan.is_empty:
         return prove(session, consent, Report(remaining=draft.plan), draft)
     consent.give(draft)
@@ -217,6 +219,7 @@ def prove(session: Session, consent: Consent, report: Report, draft: Draft) -> R
 def remove(session: Session, host: str, consent: Consent) -> Report:
     """Take one host out of the cluster; the quorum is guarded by the plan."""
     draft = plan_remove(session, host)
+    consent.show(draft)
     consent.give(draft)
     return execute(session, consent, draft, lambda again: plan_remove(again, host))
 
@@ -226,6 +229,7 @@ def reset(session: Session, consent: Consent) -> Report:
     draft = plan_reset(session)
     if draft.plan.is_empty:
         return Report()
+    consent.show(draft)
     consent.give(draft)
     report = execute(session, consent, draft, plan_reset)
     return replace(report, remaining=plan_reset(session).plan)

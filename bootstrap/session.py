@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bootstrap.connections import Connections, Open
 from bootstrap.driver import Driver, PlanInput
-from bootstrap.errors import BootstrapError, InventoryError, LockError, Problem, TransportError
+from bootstrap.errors import BootstrapError, InventoryError, LockError, Problem, SecretError, TransportError
 from bootstrap.model import Artifact, Facts, Inventory, Lock, Reference, Secret
 from bootstrap.redact import Redactor
 from bootstrap.references import fill_references, find_references
@@ -113,6 +113,18 @@ class Session:
 
         return fill_references(text, value_of)
 
+    def _fill_artifact(self, artifact: Artifact) -> str:
+        """Raises SecretError for a value that would break the YAML around it: it is filled in between quotes."""
+        if artifact.path.endswith((".yaml", ".yml")):
+            for reference in find_references(artifact.content):
+                if set(self._values[reference.text].reveal()) & set("'\"\\\n\r"):
+                    raise SecretError(
+                        f"the value behind {reference.text} has a quote, a backslash or a line break in it",
+                        where=artifact.path,
+                        why="it could not stand in a YAML file as it is",
+                    )
+        return self.fill(artifact.content, {})
+
     # --- inputs of a plan --------------------------------------------------------------------
 
     def render(self, facts: Facts | None = None) -> tuple[Artifact, ...]:
@@ -132,7 +144,7 @@ class Session:
             references.append(self.inventory.token)
         values = self.resolve(references, facts)
         self.redactor.add(*(value for host in facts.values() for value in host.values.values() if isinstance(value, Secret)))
-        filled = {(a.host, a.path): self.fill(a.content, {}) for a in artifacts if a.has_references}
+        filled = {(a.host, a.path): self._fill_artifact(a) for a in artifacts if a.has_references}
         return PlanInput(
             self.inventory, artifacts, facts, self.lock, filled, secrets=dict(values), unreachable=tuple(failed)
         )

@@ -76,7 +76,7 @@ def format_status(rows: Sequence[StatusRow], *, color: bool = False, width: int 
 def _headline(report: Report, paint: Paint) -> str:
     done = sum(result.status is Status.DONE for result in report.results)
     hosts = {result.step.host for result in report.results}
-    parts = [f"{done} of {count(len(report.results), 'step')} done on {count(len(hosts), 'host')}"]
+    parts = [f"{done} of {count(len(report.results), 'step')} done on {count(len(hosts), 'host')}"] if hosts else []
     if report.checks:
         parts.append(f"{sum(check.ok for check in report.checks)} of {count(len(report.checks), 'check')} ok")
     else:
@@ -109,9 +109,12 @@ def _not_begun(results: Sequence[StepResult]) -> list[str]:
 
 
 def _remaining(report: Report) -> list[str]:
-    if report.remaining is None or (report.remaining.is_empty and not report.remaining.unreachable):
+    left = report.remaining
+    if left is None or (left.is_empty and not left.unreachable):
         return []
-    return ["", f"left to do: {summarize_plan(report.remaining)}"]
+    if left.is_empty:
+        return ["", f"not reached, and so not as planned: {list_hosts(left.unreachable)}"]
+    return ["", f"left to do: {summarize_plan(left)}"]
 
 
 def _check_table(checks: Sequence[Check], paint: Paint, width: int) -> list[str]:

@@ -14,7 +14,7 @@ from bootstrap.transport.framing import COMMAND, Answer, NoAnswerError
 
 MAX_CHANNELS = 8  # at once on one connection; sshd's MaxSessions is 10
 OPEN_TIMEOUT = 10.0  # seconds
-SETTLING = 1.0  # seconds
+SETTLING = 5.0  # seconds in which sshd may still count sessions that we have closed
 BLOCK = 1 << 20  # bytes handed to the channel at a time
 SMALL = 1 << 16  # bytes that go out in the caller's own thread, if the window takes them
 # RFC 4254, section 8: echo, signals, line editing and every translation off, before the shell starts
@@ -122,8 +122,7 @@ class Exchange:
         threading.Thread(target=self._channel.close, daemon=True).start()
 
     def close(self) -> None:
-        """After a complete answer. sshd counts a session until its shell is gone, which is a moment later."""
-        self._channel.status_event.wait(SETTLING)
+        """After a complete answer."""
         self._channel.close()
 
 
@@ -156,11 +155,15 @@ class Channels:
     def _open(self, timeout: float) -> paramiko.Channel:
         with self._lock:
             self.opened += 1
-        try:
-            return self._transport.open_session(timeout=timeout)
-        except paramiko.ChannelException as error:
-            cure = f"MaxSessions in its sshd_config should be {MAX_CHANNELS + 2} or more"
-            raise TransportError(self._host, "it refuses a channel", why=str(error), next_step=cure) from None
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            why = str(error) or "the connection broke"
-            raise UnreachableError(self._host, "the connection is dead; nothing was run", why=why) from None
+        ends = time.monotonic() + SETTLING
+        while True:
+            try:
+                return self._transport.open_session(timeout=timeout)
+            except paramiko.ChannelException as error:
+                if time.monotonic() > ends:
+                    cure = f"MaxSessions in its sshd_config should be {MAX_CHANNELS + 2} or more"
+                    raise TransportError(self._host, "it refuses a channel", why=str(error), next_step=cure) from None
+                time.sleep(0.05)
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                why = str(error) or "the connection broke"
+                raise UnreachableError(self._host, "the connection is dead; nothing was run", why=why) from None

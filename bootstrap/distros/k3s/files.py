@@ -198,7 +198,7 @@ def join_file(*, founds_etcd: bool, server_url: str) -> str:
     return "# Nothing to join: this server keeps the cluster in its own datastore, or in the one that config.yaml names.\n"
 
 
-def join_artifact(inventory: Inventory, host: Host, *, founds_etcd: bool, server_url: str) -> Artifact:  # noqa: ARG001
+def join_artifact(host: Host, *, founds_etcd: bool, server_url: str) -> Artifact:
     """The join file of a host as the facts decide it; without etcd and without a URL the host founds or needs neither."""
     return Artifact(host.name, JOIN, join_file(founds_etcd=founds_etcd, server_url=server_url), PRIVATE)
 

@@ -142,7 +142,6 @@ class HostPlan:
             return
         founds = self.host == self.cluster.founder and (self.cluster.is_new or becomes_etcd)
         yield join_artifact(
-            self.plan_input.inventory,
             self.host,
             founds_etcd=founds and self.cluster.wants_etcd,
             server_url="" if founds or self.cluster.is_external and self.host.role.controls else self.cluster.server_url(self.host),

@@ -1,0 +1,53 @@
+"""Runs the command line with a fault planted at one boundary of the run: `python saboteur.py KIND NUMBER -- words`.
+
+KIND: `kill` SIGKILLs the process when the NUMBER-th boundary is passed (before and after each step),
+`fail` makes the NUMBER-th step fail before it acts, `undone` lets it act and then fail, `count` only counts.
+The number of boundaries or steps passed is written to the file in SABOTEUR_COUNT.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from bootstrap import runner
+from bootstrap.cli import main
+from bootstrap.errors import StepError
+from bootstrap.model import Step
+
+KIND, NUMBER = sys.argv[1], int(sys.argv[2])
+passed = {"boundaries": 0, "steps": 0}
+
+
+def note() -> None:
+    path = os.environ.get("SABOTEUR_COUNT")
+    if path:
+        Path(path).write_text(f"{passed['boundaries']} {passed['steps']}")
+
+
+def boundary() -> None:
+    passed["boundaries"] += 1
+    note()
+    if KIND == "kill" and passed["boundaries"] == NUMBER:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+act = runner.Runner._act
+
+
+def act_with_fault(self: runner.Runner, identity: str, step: Step) -> str:
+    boundary()
+    passed["steps"] += 1
+    mine = passed["steps"] == NUMBER
+    if mine and KIND == "fail":
+        raise StepError("planted fault, before the step", where=step.place)
+    detail = act(self, identity, step)
+    if mine and KIND == "undone":
+        raise StepError("planted fault, after the step", where=step.place)
+    boundary()
+    return detail
+
+
+runner.Runner._act = act_with_fault  # type: ignore[method-assign]
+sys.argv = ["bootstrap", *sys.argv[sys.argv.index("--") + 1 :]]
+main()
