@@ -147,6 +147,7 @@ def test_the_secret_is_never_on_the_terminal_and_the_cursor_comes_back() -> None
     assert stream.getvalue().rfind("\x1b[?25h") > stream.getvalue().rfind("\x1b[?25l")
 
 
+@pytest.mark.timeout(120)  # two locks taken in two orders would hang for ever
 def test_many_threads_and_the_refresh_do_not_lock_each_other() -> None:
     stream = Terminal()
     plan = samples.fresh(40)
