@@ -162,14 +162,14 @@ def test_an_expired_certificate_is_final(ask, authority):
 
 
 @pytest.mark.parametrize("name", ["10.9.9.9", "k3s.example"])
-def test_a_certificate_for_another_address_is_final(ask, authority, name):
+def test_a_certificate_for_another_address_is_refused(ask, authority, name):
     error = ask(certificate=issue_server(authority, (name,)))
     assert error.cause is Cause.WRONG_NAME
-    assert error.cause.is_final
+    assert error.cause.is_refusal
     assert "sans" in error.next_step
 
 
-def test_a_certificate_for_another_tls_server_name_is_final(ask):
+def test_a_certificate_for_another_tls_server_name_is_refused(ask):
     assert ask(settings={"tls-server-name": "other.example"}).cause is Cause.WRONG_NAME
 
 

@@ -154,6 +154,15 @@ def test_an_expired_certificate_is_told_at_once(verify, authority):
     assert "has expired" in checks[0].detail
 
 
+def test_a_certificate_for_another_name_is_believed_when_it_persists(verify, authority):
+    """k3s adds names to its certificate while it runs: a moment of patience, then an end."""
+    looks = []
+    certificate = issue_server(authority, ("other.example",))
+    checks = verify(certificate=certificate, patience=Patience(deadline=600, interval=0.01), on_look=looks.append)
+    assert len(looks) == 5
+    assert "for another" in checks[0].detail
+
+
 def test_refusals_are_believed_when_they_persist(verify):
     looks = []
     checks = verify(manner=always(403), patience=Patience(deadline=600, interval=0.01), on_look=looks.append)
