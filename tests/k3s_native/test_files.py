@@ -193,7 +193,7 @@ def test_a_join_file_says_one_thing() -> None:
 def test_a_join_artifact_is_the_rendered_file() -> None:
     host = make_host("one")
     inventory = make_inventory(host)
-    artifact = join_artifact(inventory, host, founds_etcd=False, server_url="")
+    artifact = join_artifact(host, founds_etcd=False, server_url="")
     assert artifact in render(inventory, templates(inventory))
 
 
