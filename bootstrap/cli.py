@@ -389,7 +389,7 @@ def end_run(session: Any, made: Any, output: str) -> int:  # noqa: ANN401
     from bootstrap.model import Status
 
     if output == "json":
-        give(report.report_to_json(made))
+        give(session.redactor.mask(report.report_to_json(made)))
     else:
         text = report.format_results(made, color=colored(sys.stdout), width=width())
         give(session.redactor.mask(text))

@@ -290,6 +290,8 @@ def run_plan(session: Session, run_id: str, plan: Plan, progress: Progress) -> R
             why="; ".join(["still running on its host: " + line for line in still]) or "no step was running",
             next_step="apply again: it goes on from what is there",
         ) from None
+    finally:
+        logs.close()
     return Report(results=results, log_folder=str(logs.folder))
 
 

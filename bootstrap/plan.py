@@ -58,11 +58,12 @@ def put_steps(plan_input: PlanInput, artifacts: Iterable[Artifact]) -> Iterator[
 
 def _put_step(plan_input: PlanInput, artifact: Artifact, wanted: str, actual: FileFacts | None) -> Step:
     old = actual.content if actual else None
-    diff = diff_file(artifact.path, old, artifact.content, plan_input.secrets)
+    unread = actual is not None and old is None
+    diff = "" if unread else diff_file(artifact.path, old, artifact.content, plan_input.secrets)
     if actual is None:
         reason = "does not exist yet"
     elif actual.sha256 != digest(wanted):
-        reason = f"differs: {count_lines(diff)}" if diff else "holds another secret"
+        reason = f"differs: {count_lines(diff)}" if diff else "holds other bytes"
     else:
         found = f"{actual.mode} {actual.owner}"
         reason = f"mode and owner are {found}, wanted {artifact.mode} {artifact.owner}"

@@ -3,13 +3,14 @@
 Payloads stay as they are: native values, file contents, scripts, add-on arguments and the token keep their references.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
 from bootstrap.inventory.problems import Path, Problems, Tree
 from bootstrap.inventory.repository import FileProblem, read_repository_file
 from bootstrap.model import Reference
-from bootstrap.references import PATTERN, fill_references
+from bootstrap.references import KINDS, PATTERN, fill_references
 
 PAYLOADS = frozenset({"content", "run", "args"})
 FIELD_HINT = "only ${env:NAME} and ${file:PATH} may stand here: a field like this is shown in plans and rendered files"
@@ -47,6 +48,9 @@ class Fields:
             if not match[1] and (reason := self.refuse(match[2])):
                 self.problems.add(path, *reason)
                 return ""
+        if reason := refuse_misspelt(text):
+            self.problems.add(path, *reason)
+            return ""
         try:
             return fill_references(text, self.value_of)
         except FileProblem as error:
@@ -68,3 +72,14 @@ class Fields:
         if not value:
             raise FileProblem(f"the environment variable `{name}` is empty", f"set it: {name}=... bootstrap ...")
         return value
+
+
+def refuse_misspelt(text: str) -> tuple[str, str] | None:
+    """Why a text holds something that is nearly a reference; a shell's ${NAME:-x} in an annotation is none."""
+    from difflib import get_close_matches
+
+    for kind in re.findall(r"(?<!\$)\$\{([A-Za-z]+):", text):
+        close = get_close_matches(kind.lower(), KINDS, 1)
+        if kind not in KINDS and close:
+            return f"there is no reference `${{{kind}:...}}`", f"did you mean `${{{close[0]}:...}}`?"
+    return None

@@ -20,12 +20,16 @@ class Problems:
         self.values: Mapping[Path, Position] = {}
         self.found: list[Problem] = []
         self.broken: set[Path] = set()
+        self._known: set[Problem] = set()
 
     def add_at(self, position: Position, message: str, hint: str = "") -> None:
         """A mistake at a place that need not belong to a value."""
-        source = self.lines[position.line - 1] if position.line <= len(self.lines) else ""
+        if position.line > len(self.lines):  # libyaml counts one line more where the last one has no line end
+            position = Position(len(self.lines), len(self.lines[-1]) + 1)
+        source = self.lines[position.line - 1]
         problem = Problem(self.file, position.line, position.column, message, hint, source)
-        if problem not in self.found:
+        if problem not in self._known:
+            self._known.add(problem)
             self.found.append(problem)
 
     def add(self, path: Path, message: str, hint: str = "") -> None:

@@ -10,6 +10,7 @@ DEPTH_LIMIT = 50
 TOO_DEEP, TOO_DEEP_HINT = f"nested deeper than {DEPTH_LIMIT} levels", "a payload this deep belongs in a file"
 TAB_INDENT = r" *\t"
 BRACES = r"[^\s\"'\[\]{},]*(\{\d+\.\.\d+\}|\$\{[a-z]+:[^}]*\})[^\s\"'\[\]{},]*"  # a range or a reference
+LONGEST_LINE = 1000  # characters; beyond that the search would take too long
 MISSING_SPACE = r"\s*(- )?[A-Za-z_]+:[^\s:/]"
 
 
@@ -17,7 +18,7 @@ def explain_syntax(error: Exception, problems: Problems) -> None:
     """Add the problem of a yaml.YAMLError, whose marks and words are optional."""
     start = place_of(getattr(error, "context_mark", None))
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
-    place = clamp(place_of(getattr(error, "problem_mark", None)) or start or Position(1, 1), problems.lines)
+    place = place_of(getattr(error, "problem_mark", None)) or start or Position(1, 1)
     tab = find_tab(problems.lines, place.line)
     if tab:
         problems.add_at(tab, "a tab indents this line", "YAML is indented by spaces: replace the tab")
@@ -35,11 +36,6 @@ def place_of(mark: Tree) -> Position | None:
     return Position(mark.line + 1, mark.column + 1) if mark else None
 
 
-def clamp(place: Position, lines: Sequence[str]) -> Position:
-    """libyaml counts one line more than there is where the last one has no line end."""
-    return place if place.line <= len(lines) else Position(len(lines), len(lines[-1]) + 1)
-
-
 def find_tab(lines: Sequence[str], line: int) -> Position | None:
     """A tab among the indentation of the line at fault or of the one before it."""
     for number in (line, line - 1):
@@ -51,7 +47,7 @@ def find_tab(lines: Sequence[str], line: int) -> Position | None:
 
 def find_braces(line: str, column: int) -> str:
     """The text with a range or a reference that holds a column, or nothing."""
-    matches = re.finditer(BRACES, line)
+    matches = re.finditer(BRACES, line) if len(line) <= LONGEST_LINE else ()
     return next((match[0] for match in matches if match.start() < column <= match.end()), "")
 
 

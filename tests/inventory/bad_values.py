@@ -150,7 +150,12 @@ ROWS = [
         "can't stand here",
         "plans and rendered files",
     ),
-    Bad("a misspelt reference", host("address: »'${enw:NODE_IP}'"), "neither an IP address nor a name"),
+    Bad(
+        "a misspelt reference",
+        host("address: »'${enw:NODE_IP}'"),
+        "no reference `${enw:...}`",
+        "did you mean `${env:...}`?",
+    ),
     Bad("a token in clear", f"{WHOLE}token: »K10deadbeef\n", "in clear", "a token in git is public"),
     Bad("a token with a reference inside", f"{WHOLE}token: »x-${{env:TOKEN}}\n", "one whole reference"),
     Bad(

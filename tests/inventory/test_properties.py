@@ -65,7 +65,7 @@ def check_problems(problems: list[Problem], content: bytes) -> None:
     for problem in problems:
         assert problem.message
         assert 1 <= problem.line <= len(lines)
-        assert problem.source in ("", lines[problem.line - 1])
+        assert problem.source == lines[problem.line - 1]
         assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
 
 

@@ -59,7 +59,7 @@ func (s *apiServer) serve(w http.ResponseWriter, r *http.Request, who user) {
 
 func versionInfo() object {
 	plainVersion := strings.Split(strings.TrimPrefix(version, "v"), ".")
-	return object{"major": plainVersion[0], "minor": plainVersion[1], "gitVersion": version, "gitCommit": commit, "gitTreeState": "clean",
+	return object{"major": plainVersion[0], "minor": plainVersion[1], "gitVersion": version, "gitCommit": commit, "gitTreeState": "clean", "buildDate": "2026-07-28T20:13:00Z",
 		"goVersion": runtime.Version(), "compiler": "gc", "platform": runtime.GOOS + "/" + runtime.GOARCH}
 }
 
