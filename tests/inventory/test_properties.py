@@ -86,7 +86,7 @@ def test_random_yaml_ends_in_problems_or_an_inventory(tmp_path: Path, text: str)
     attempt(tmp_path, (WHOLE + text).encode())
 
 
-@relaxed
+@settings(relaxed, max_examples=30)
 @given(st.dictionaries(KEYS, TREES, max_size=8))
 def test_random_values_end_in_problems_or_an_inventory(tmp_path: Path, tree: dict) -> None:
     whole = {**yaml.safe_load(WHOLE), **tree}
