@@ -121,7 +121,9 @@ def inventory_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def output_option(*kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return click.option("-o", "--output", type=click.Choice(kinds), default=kinds[0], show_default=True, help="Form of the answer.")
+    return click.option(
+        "-o", "--output", type=click.Choice(kinds), default=kinds[0], show_default=True, help="Form of the answer."
+    )
 
 
 def open_session(inventory: Path | None, known_hosts: Path | None) -> Any:  # noqa: ANN401 - imported where used
@@ -207,11 +209,17 @@ def render(inventory: Path | None, known_hosts: Path | None, check: bool) -> int
 
 @cli.command()
 @inventory_argument
-@click.option("--host", "hosts", multiple=True, help="Only this host (may be given again); default: hosts without a pin.")
-@click.option("--replace", "replaced", multiple=True, help="Replace the pin of this host after a reinstall (may be given again).")
+@click.option(
+    "--host", "hosts", multiple=True, help="Only this host (may be given again); default: hosts without a pin."
+)
+@click.option(
+    "--replace", "replaced", multiple=True, help="Replace the pin of this host after a reinstall (may be given again)."
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; for keys that were compared some other way.")
 @guarded
-def trust(inventory: Path | None, known_hosts: Path | None, hosts: tuple[str, ...], replaced: tuple[str, ...], yes: bool) -> int:
+def trust(
+    inventory: Path | None, known_hosts: Path | None, hosts: tuple[str, ...], replaced: tuple[str, ...], yes: bool
+) -> int:
     """Show the hosts' keys, and pin them in known_hosts after a yes."""
     from bootstrap.trusting import find_offers, pin_offers
 
@@ -236,7 +244,9 @@ def trust(inventory: Path | None, known_hosts: Path | None, hosts: tuple[str, ..
 @click.option("--detailed-exitcode", is_flag=True, help="Exit code 2 when there is something to do.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for `apply --plan`.")
 @guarded
-def plan(inventory: Path | None, known_hosts: Path | None, output: str, detailed_exitcode: bool, out: Path | None) -> int:
+def plan(
+    inventory: Path | None, known_hosts: Path | None, output: str, detailed_exitcode: bool, out: Path | None
+) -> int:
     """Show what apply would do, host by host; nothing is written on any host."""
     from bootstrap import pipeline
 
@@ -271,7 +281,9 @@ def show_plan(session: Any, draft: Any, output: str = "text") -> None:  # noqa: 
 @cli.command()
 @inventory_argument
 @output_option("text", "json")
-@click.option("--deadline", type=float, default=60.0, show_default=True, help="Seconds to wait for the cluster to be right.")
+@click.option(
+    "--deadline", type=float, default=60.0, show_default=True, help="Seconds to wait for the cluster to be right."
+)
 @guarded
 def verify(inventory: Path | None, known_hosts: Path | None, output: str, deadline: float) -> int:
     """Check the running cluster against the inventory, through the Kubernetes API."""
@@ -283,7 +295,9 @@ def verify(inventory: Path | None, known_hosts: Path | None, output: str, deadli
     for error in failed.values():
         report_error(error, "text")
     checks = pipeline.verify(session, facts, deadline)
-    give(checks_to_json(checks) if output == "json" else format_checks(checks, color=colored(sys.stdout), width=width()))
+    give(
+        checks_to_json(checks) if output == "json" else format_checks(checks, color=colored(sys.stdout), width=width())
+    )
     if failed:
         return ExitCode.UNREACHABLE
     return ExitCode.DONE if checks and all(check.ok for check in checks) else ExitCode.VERIFICATION_FAILED
@@ -340,7 +354,9 @@ def kubeconfig(inventory: Path | None, known_hosts: Path | None, merge: bool, ou
 def confirm(prompt: str, wanted: str) -> None:
     """Raises UsageError off a terminal, BootstrapError when the answer is another."""
     if not sys.stdin.isatty():
-        raise UsageError("this asks for a yes, and there is no terminal to ask on", next_step="give --yes after reading the plan")
+        raise UsageError(
+            "this asks for a yes, and there is no terminal to ask on", next_step="give --yes after reading the plan"
+        )
     click.echo(prompt, nl=False, err=True)
     answer = sys.stdin.readline()
     if answer.strip() != wanted:
@@ -362,11 +378,20 @@ def make_consent(session: Any, ask: Callable[[Any], None], output: str = "text",
 @cli.command()
 @inventory_argument
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--plan", "saved", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Apply exactly this saved plan, or refuse.")
-@click.option("--deadline", type=float, default=180.0, show_default=True, help="Seconds for the verification at the end.")
+@click.option(
+    "--plan",
+    "saved",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Apply exactly this saved plan, or refuse.",
+)
+@click.option(
+    "--deadline", type=float, default=180.0, show_default=True, help="Seconds for the verification at the end."
+)
 @output_option("text", "json")
 @guarded
-def apply(inventory: Path | None, known_hosts: Path | None, yes: bool, saved: Path | None, deadline: float, output: str) -> int:
+def apply(
+    inventory: Path | None, known_hosts: Path | None, yes: bool, saved: Path | None, deadline: float, output: str
+) -> int:
     """Show the plan, ask, do exactly that, and verify the cluster."""
     from bootstrap import pipeline
 
@@ -379,7 +404,10 @@ def apply(inventory: Path | None, known_hosts: Path | None, yes: bool, saved: Pa
             confirm(f"Apply this plan to cluster {session.inventory.cluster}? Type yes: ", "yes")
 
     if not yes and not sys.stdin.isatty():
-        raise UsageError("apply asks for a yes, and there is no terminal to ask on", next_step="read `bootstrap plan`, then give --yes")
+        raise UsageError(
+            "apply asks for a yes, and there is no terminal to ask on",
+            next_step="read `bootstrap plan`, then give --yes",
+        )
     return end_run(session, pipeline.apply(session, make_consent(session, ask, output, deadline)), output)
 
 

@@ -22,7 +22,9 @@ def read_init(words: tuple[str, ...]) -> dict[str, str]:
 @sandbox.command()
 @NAME
 @click.option("--init", multiple=True, metavar="HOST=openrc", help="Another init system for a host.")
-@click.option("--share", type=click.Path(path_type=Path, exists=True), help="A folder that hosts see read-only as /opt/share.")
+@click.option(
+    "--share", type=click.Path(path_type=Path, exists=True), help="A folder that hosts see read-only as /opt/share."
+)
 @click.argument("hosts", nargs=-1, required=True)
 @guarded
 def up(name: str, init: tuple[str, ...], share: Path | None, hosts: tuple[str, ...]) -> None:
@@ -123,7 +125,9 @@ def exec_inside(name: str, words: tuple[str, ...]) -> None:
 @NAME
 @click.option("--hosts", default="3", show_default=True, help="How many hosts, or names with commas.")
 @click.option("--init", multiple=True, metavar="HOST=openrc", help="Another init system for a host.")
-@click.option("--share", type=click.Path(path_type=Path, exists=True), help="A folder that hosts see read-only as /opt/share.")
+@click.option(
+    "--share", type=click.Path(path_type=Path, exists=True), help="A folder that hosts see read-only as /opt/share."
+)
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
 @guarded
 def run(name: str, hosts: str, init: tuple[str, ...], share: Path | None, words: tuple[str, ...]) -> int:

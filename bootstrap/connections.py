@@ -27,7 +27,9 @@ class WatchedTransport:
             self._drop(self)
             raise
 
-    def put(self, source: bytes | BinaryIO, path: str, *, mode: str = "0644", owner: str = "root:root", sha256: str) -> None:
+    def put(
+        self, source: bytes | BinaryIO, path: str, *, mode: str = "0644", owner: str = "root:root", sha256: str
+    ) -> None:
         try:
             self._inner.put(source, path, mode=mode, owner=owner, sha256=sha256)
         except ConnectionLostError:

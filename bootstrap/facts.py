@@ -27,9 +27,13 @@ DISTRIBUTION_TRACES: Mapping[str, tuple[str, ...]] = {
     "rke2": ("/var/lib/rancher/rke2", "/etc/rancher/rke2"),
     "k0s": ("/var/lib/k0s", "/etc/k0s", "/usr/local/bin/k0s"),
     "microk8s": ("/var/snap/microk8s", "/snap/microk8s"),
-    "kubeadm": ("/etc/kubernetes/kubelet.conf", "/etc/kubernetes/manifests/kube-apiserver.yaml", "/var/lib/etcd/member"),
+    "kubeadm": (
+        "/etc/kubernetes/kubelet.conf",
+        "/etc/kubernetes/manifests/kube-apiserver.yaml",
+        "/var/lib/etcd/member",
+    ),
 }
-SPACE_FOLDERS = ("/", "/var/lib", "/usr/local", "/etc", "/tmp")
+SPACE_FOLDERS = ("/", "/var/lib", "/usr/local", "/etc")
 
 SYSTEM_SCRIPT = f"""
 . /etc/os-release 2>/dev/null || true
@@ -87,7 +91,10 @@ def parse_system(text: str) -> dict[str, Any]:
         "memory_cgroup": bool(pairs.get("memory_cgroup")),
         "memory_kb": int(first("memory_kb", "0")),
         "swap_kb": int(first("swap_kb", "0")),
-        "free_kb": {folder: int(free) for folder, free in (line.split(" ", 1) for line in pairs.get("free", []) if line[-1:].isdigit())},
+        "free_kb": {
+            folder: int(free)
+            for folder, free in (line.split(" ", 1) for line in pairs.get("free", []) if line[-1:].isdigit())
+        },
         "clock_offset": float(first("clock", "0")),
         "default_interface": first("default_interface") or first("default_interface6"),
         "interfaces": _interfaces(pairs.get("address", [])),
@@ -121,7 +128,7 @@ SYSTEM_PROBE = Probe("system", SYSTEM_SCRIPT, parse_system)
 def probe_distributions() -> Probe:
     """Names of the distributions that have traces on the host; an empty folder is none."""
     lines = [
-        f"for trace in {join(traces)}; do [ -n \"$(ls -A \"$trace\" 2>/dev/null)\" ] && echo {name} && break; done"
+        f'for trace in {join(traces)}; do [ -n "$(ls -A "$trace" 2>/dev/null)" ] && echo {name} && break; done'
         for name, traces in DISTRIBUTION_TRACES.items()
     ]
     return Probe("distributions", "\n".join(lines) + "\ntrue", lambda text: tuple(text.split()))

@@ -43,7 +43,9 @@ class Holder:
 
 def identify_holder(run: str, operation: str) -> Holder:
     """This process, as other operators shall see it."""
-    owner = f"{os.environ.get('SUDO_USER') or os.environ.get('USER') or 'root'}@{platform.node()} (process {os.getpid()})"
+    owner = (
+        f"{os.environ.get('SUDO_USER') or os.environ.get('USER') or 'root'}@{platform.node()} (process {os.getpid()})"
+    )
     return Holder(run, operation, owner, _boot_id(), os.getpid(), _process_start(os.getpid()))
 
 
@@ -74,7 +76,7 @@ def may_take_over(found: dict[str, object], uptime: float) -> bool:
     return dead or age > STALE or age < 0
 
 
-def take_script(holder: Holder, replaced_run: str) -> str:
+def take_script(replaced_run: str) -> str:
     """Create the lease, or replace that of `replaced_run`. Exit 9: somebody holds it; prints uptime and the lease."""
     replace = f"""
 if [ -e {LEASE_PATH} ] && grep -qF {quote(f'"run": "{replaced_run}"')} {LEASE_PATH}; then mv {LEASE_PATH} {LEASE_PATH}.old && rm -f {LEASE_PATH}.old; fi
@@ -127,7 +129,7 @@ class Leases:
     def _take_one(self, host: str) -> None:
         replaced = ""
         for _ in range(3):
-            script = take_script(self._holder, replaced)
+            script = take_script(replaced)
             result = self._connect(host).run(script, stdin=self._holder.template().encode(), deadline=20.0)
             if result.ok:
                 self._held.append(host)
@@ -137,7 +139,9 @@ class Leases:
             if not may_take_over(found, float(uptime or 0)):
                 raise _locked(host, found, float(uptime))
             replaced = str(found.get("run", ""))
-        raise LockedError("the lease changes hands faster than it can be taken", where=host, next_step="try again in a minute")
+        raise LockedError(
+            "the lease changes hands faster than it can be taken", where=host, next_step="try again in a minute"
+        )
 
     def _keep(self) -> None:
         while not self._ended.wait(REFRESH):
@@ -146,7 +150,9 @@ class Leases:
 
     def _refresh_one(self, host: str) -> None:
         try:
-            result = self._connect(host).run(refresh_script(self._holder), stdin=self._holder.template().encode(), deadline=10.0)
+            result = self._connect(host).run(
+                refresh_script(self._holder), stdin=self._holder.template().encode(), deadline=10.0
+            )
         except TransportError:
             return  # the host may be rebooting; a lease that goes stale for good stops the next write by its fence
         if result.exit_code == LOST_LEASE and host in self._held:

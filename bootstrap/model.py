@@ -433,15 +433,7 @@ class Wait:
     explain: str = ""
 
 
-@dataclass(frozen=True)
-class RunLocally:
-    """Run a script on the operator's machine."""
-
-    script: str
-    deadline: float = 120.0
-
-
-Action = Put | Fetch | Run | Wait | RunLocally
+Action = Put | Fetch | Run | Wait
 
 
 class Disruption(StrEnum):

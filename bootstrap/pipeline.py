@@ -141,7 +141,7 @@ def verify(session: Session, facts: Facts, deadline: float) -> tuple[Check, ...]
     inventory, driver = session.inventory, session.driver
     return verify_cluster(
         inventory,
-        driver.expect_nodes(inventory, facts),
+        driver.expect_nodes(inventory),
         lambda: open_api(text),
         patience=Patience(deadline=deadline),
         network_comes_later=not driver.brings_network(inventory),
@@ -238,7 +238,11 @@ def reset(session: Session, consent: Consent) -> Report:
 def refuse_findings(draft: Draft) -> None:
     """Raises PreflightError with every finding that must be settled before a write."""
     if draft.stops:
-        lines = [f"{finding.host}: {finding.message}" + (f" ({finding.hint})" if finding.hint else "") for finding in draft.plan.findings if finding.stops]
+        lines = [
+            f"{finding.host}: {finding.message}" + (f" ({finding.hint})" if finding.hint else "")
+            for finding in draft.plan.findings
+            if finding.stops
+        ]
         raise PreflightError(lines)
 
 
@@ -255,7 +259,8 @@ def execute(session: Session, consent: Consent, draft: Draft, plan_again: Callab
     try:
         if plan_digest(plan_again(session).plan) != plan_digest(draft.plan):
             raise PlanRefusedError(
-                "the hosts changed since the plan was made: nothing was written", next_step="look at the new plan and apply it"
+                "the hosts changed since the plan was made: nothing was written",
+                next_step="look at the new plan and apply it",
             )
         return run_plan(session, run_id, draft.plan, progress)
     finally:
@@ -310,7 +315,13 @@ def save_plan(plan: Plan, path: Path) -> None:
 
     from bootstrap.report import plan_digest, plan_to_json
 
-    path.write_text(json.dumps({"schema": "bootstrap/saved-plan/v1", "digest": plan_digest(plan), "plan": json.loads(plan_to_json(plan))}, indent=2) + "\n")
+    path.write_text(
+        json.dumps(
+            {"schema": "bootstrap/saved-plan/v1", "digest": plan_digest(plan), "plan": json.loads(plan_to_json(plan))},
+            indent=2,
+        )
+        + "\n"
+    )
 
 
 def compare_saved(plan: Plan, path: Path) -> None:
@@ -322,7 +333,9 @@ def compare_saved(plan: Plan, path: Path) -> None:
     try:
         saved = json.loads(path.read_text())["digest"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise PlanRefusedError("this is no saved plan", where=str(path), next_step="make one: bootstrap plan --out FILE") from None
+        raise PlanRefusedError(
+            "this is no saved plan", where=str(path), next_step="make one: bootstrap plan --out FILE"
+        ) from None
     if saved != plan_digest(plan):
         raise PlanRefusedError(
             "the saved plan is not the plan of now: nothing was written",

@@ -90,9 +90,9 @@ def hooks_at(plan_input: PlanInput, host: Host, *points: str) -> Iterator[Step]:
     ran = facts.record.hooks if facts.record else {}
     for point in points:
         for hook in plan_input.inventory.hooks:
-            if hook.point == point and _concerns(plan_input, hook, host):
-                if ran.get(hook.name) != digest(hook.script):
-                    yield _hook_step(hook, host, ran.get(hook.name))
+            due = hook.point == point and ran.get(hook.name) != digest(hook.script)
+            if due and _concerns(plan_input, hook, host):
+                yield _hook_step(hook, host, ran.get(hook.name))
 
 
 def _concerns(plan_input: PlanInput, hook: Hook, host: Host) -> bool:
@@ -125,7 +125,7 @@ def record_step(facts: HostFacts, wanted: Record) -> Step | None:
     return Step(facts.host, "write the record of this run", reason, Put(RECORD_PATH, format_record(wanted), "0600"))
 
 
-def change_record(record: Record | None, cluster: str, **changes: Any) -> Record:
+def change_record(record: Record | None, cluster: str, **changes: Any) -> Record:  # noqa: ANN401 - fields of Record
     return replace(record or Record(), cluster=cluster, **changes)
 
 
@@ -160,7 +160,9 @@ def actual_marks(node: Mapping[str, Any] | None) -> NodeMarks:
     return NodeMarks(metadata.get("labels") or {}, metadata.get("annotations") or {}, taints)
 
 
-def mark_commands(kubectl: Sequence[str], node: str, wanted: NodeMarks, actual: NodeMarks, owned: Record) -> list[list[str]]:
+def mark_commands(
+    kubectl: Sequence[str], node: str, wanted: NodeMarks, actual: NodeMarks, owned: Record
+) -> list[list[str]]:
     """kubectl commands that make ours of the marks as wanted: what others set is left alone."""
     words = {
         "label": _changes(wanted.labels, actual.labels, owned.labels, "="),

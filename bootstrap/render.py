@@ -64,9 +64,19 @@ def _render_use(environment: Any, distro: str, use: TemplateUse) -> Artifact:  #
     except TemplateNotFound as error:
         looked = " and ".join(environment.loader.searchpath)
         raise RenderError(f"there is no template {error.name}", where=use.host, why=f"looked in {looked}") from error
-    except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RecursionError) as error:
+    except (
+        TemplateError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+    ) as error:
         what = f"{use.path} of {use.host} can't be rendered: {error}"
-        raise RenderError(what, where=_find_place(error, environment.loader.searchpath), next_step="correct the template") from error
+        raise RenderError(
+            what, where=_find_place(error, environment.loader.searchpath), next_step="correct the template"
+        ) from error
     return Artifact(use.host, use.path, content, use.mode, use.owner)
 
 

@@ -8,9 +8,37 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bootstrap.errors import BootstrapError, ConnectionLostError, DeadlineError, StepError, TransportError, UnreachableError
-from bootstrap.model import Fetch, LockedFile, Plan, Put, Run, RunLocally, Secret, Stage, Status, Step, StepResult, Wait, digest
-from bootstrap.operations import LOST_LEASE, attach_script, download_script, fence, read_state, start_script, wait_script
+from bootstrap.errors import (
+    BootstrapError,
+    ConnectionLostError,
+    DeadlineError,
+    StepError,
+    TransportError,
+    UnreachableError,
+)
+from bootstrap.model import (
+    Fetch,
+    LockedFile,
+    Plan,
+    Put,
+    Run,
+    Secret,
+    Stage,
+    Status,
+    Step,
+    StepResult,
+    Wait,
+    digest,
+)
+from bootstrap.operations import (
+    LOST_LEASE,
+    attach_script,
+    download_script,
+    fence,
+    read_state,
+    start_script,
+    wait_script,
+)
 from bootstrap.progress import HostLogs, Progress
 from bootstrap.transport import Transport
 
@@ -30,7 +58,6 @@ class Runner:
     download_on_hosts: bool
     progress: Progress
     logs: HostLogs
-    local: Transport
     stop: threading.Event = field(default_factory=threading.Event)
     saved: dict[str, Secret] = field(default_factory=dict)
     running: dict[str, Step] = field(default_factory=dict)
@@ -115,8 +142,6 @@ class Runner:
                 return self._run(identity, step, step.action)
             case Wait():
                 return self._wait(step, step.action)
-            case RunLocally():
-                return self._run_locally(step, step.action)
 
     def _put(self, step: Step, action: Put) -> str:
         content = self.fill(action.content, self.saved).encode()
@@ -174,7 +199,9 @@ class Runner:
 
     def _run(self, identity: str, step: Step, action: Run) -> str:
         stdin = self.fill(action.stdin or "", self.saved).encode()
-        script = start_script(self.run_id, identity, step.title, action.script, action.deadline, f"END-{secrets.token_hex(8)}")
+        script = start_script(
+            self.run_id, identity, step.title, action.script, action.deadline, f"END-{secrets.token_hex(8)}"
+        )
         end = time.monotonic() + action.deadline + 30.0
         host, feed = self.connect(step.place), stdin
         while True:
@@ -186,12 +213,18 @@ class Runner:
             if result.exit_code == LOST_LEASE:
                 raise lost_lease(step.place)
             if not result.ok:
-                raise StepError(f"could not be started (exit code {result.exit_code})", where=step.place, why=_tail(result.stderr))
+                raise StepError(
+                    f"could not be started (exit code {result.exit_code})", where=step.place, why=_tail(result.stderr)
+                )
             state = read_state(result.stdout, result.stderr)
             if state.exit_code is not None:
                 return self._end_run(step, action, state.exit_code, state.stdout, state.stderr)
             if state.gone:
-                raise ConnectionLostError(step.place, "the host restarted while the step ran", next_step="apply again: it starts from what is there")
+                raise ConnectionLostError(
+                    step.place,
+                    "the host restarted while the step ran",
+                    next_step="apply again: it starts from what is there",
+                )
             if time.monotonic() > end:
                 raise DeadlineError(step.place, f"did not end within {action.deadline:.0f} s")
             if self.stop.is_set():
@@ -239,12 +272,6 @@ class Runner:
                 said = str(error)
         what = seen if in_time else f"{seen} (after {action.deadline:.0f} s)"
         return StepError(what, where=step.host, why=said or "the host's log says nothing about it")
-
-    def _run_locally(self, step: Step, action: RunLocally) -> str:
-        result = self.local.run(action.script, deadline=action.deadline)
-        if not result.ok:
-            raise StepError(f"exit code {result.exit_code}", where="this machine", why=_tail(result.stderr or result.stdout))
-        return ""
 
 
 def join_all(futures: list[Future[None]]) -> None:

@@ -24,7 +24,7 @@ class Session:
 
     path: Path
     environment: Mapping[str, str]
-    ask: Callable[[str], str | None] = lambda prompt: None
+    ask: Callable[[str], str | None] = lambda _prompt: None
     known_hosts: Path | None = None
     open_host: Open | None = None
     redactor: Redactor = field(default_factory=Redactor)
@@ -83,24 +83,34 @@ class Session:
 
         missing = [ref for ref in dict.fromkeys(references) if ref.text not in self._values and ref.kind != "saved"]
         outside = [ref for ref in missing if ref.kind != "generated"]
-        found = {ref.text: value for ref, value in resolve_references(self.inventory, outside, self.environment).items()}
-        found |= {ref.text: self._generate(ref, facts) for ref in missing if ref.kind == "generated"}
+        found = {
+            ref.text: value for ref, value in resolve_references(self.inventory, outside, self.environment).items()
+        }
+        found |= {ref.text: self._generate(facts) for ref in missing if ref.kind == "generated"}
         self.redactor.add(*found.values())
         self._values |= found
         self._check_token()
         return self._values
 
-    def _generate(self, reference: Reference, facts: Facts) -> Secret:
+    def _generate(self, facts: Facts) -> Secret:
         """A token that no one gave: the cluster's own where there is one, else a new one, kept on the controllers only."""
         return Secret(self.driver.token_from(facts) or random.token_hex(TOKEN_LENGTH))
 
     def _check_token(self) -> None:
         token = self.inventory.token
-        problem = self.driver.check_token(self._values[token.text].reveal()) if token and token.text in self._values else ""
+        problem = (
+            self.driver.check_token(self._values[token.text].reveal()) if token and token.text in self._values else ""
+        )
         if problem:
             position = self.inventory.positions.get(("token",))
             line, column = (position.line, position.column) if position else (1, 1)
-            raise InventoryError([Problem(self.inventory.file, line, column, f"the token behind {token.text if token else ''}: {problem}")])
+            raise InventoryError(
+                [
+                    Problem(
+                        self.inventory.file, line, column, f"the token behind {token.text if token else ''}: {problem}"
+                    )
+                ]
+            )
 
     def fill(self, text: str, saved: Mapping[str, Secret]) -> str:
         """The text with values in place of references, for the wire only."""
@@ -143,7 +153,9 @@ class Session:
         if self.inventory.token:
             references.append(self.inventory.token)
         values = self.resolve(references, facts)
-        self.redactor.add(*(value for host in facts.values() for value in host.values.values() if isinstance(value, Secret)))
+        self.redactor.add(
+            *(value for host in facts.values() for value in host.values.values() if isinstance(value, Secret))
+        )
         filled = {(a.host, a.path): self._fill_artifact(a) for a in artifacts if a.has_references}
         return PlanInput(
             self.inventory, artifacts, facts, self.lock, filled, secrets=dict(values), unreachable=tuple(failed)

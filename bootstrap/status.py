@@ -10,7 +10,9 @@ from bootstrap.report import StatusRow
 
 def make_rows(inventory: Inventory, facts: Facts) -> list[StatusRow]:
     """One row per host of the inventory, in its order; a host that could not be asked shows its Node only."""
-    nodes: Mapping[str, Any] = next((f.values["nodes"] for f in facts.values() if f.values.get("nodes") is not None), {})
+    nodes: Mapping[str, Any] = next(
+        (f.values["nodes"] for f in facts.values() if f.values.get("nodes") is not None), {}
+    )
     now = datetime.now(UTC)
     return [_row(host, facts.get(host.name), nodes.get(host.name), now) for host in inventory.hosts]
 

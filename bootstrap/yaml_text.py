@@ -40,7 +40,9 @@ def _dumper() -> Any:  # noqa: ANN401 - a class whose base is imported only here
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_choose_style(text))
 
     def refuse(_: yaml.SafeDumper, value: object) -> yaml.Node:
-        raise TypeError(f"`{value}` is no text, number, list or mapping")  # an undefined name tells itself when it becomes text
+        raise TypeError(
+            f"`{value}` is no text, number, list or mapping"
+        )  # an undefined name tells itself when it becomes text
 
     TextDumper.add_multi_representer(object, refuse)
     TextDumper.add_representer(str, represent_text)

@@ -42,16 +42,22 @@ def ask(path: Path, verb: str, words: list[str]) -> object:
     connection = connect(path)
     if connection is None:
         raise SandboxError("the sandbox is not up", why=f"nothing listens on {path}", next_step="bootstrap sandbox up")
-    with connection, connection.makefile("rw") as stream:
-        stream.write(json.dumps([verb, words]) + "\n")
-        stream.flush()
-        answer = stream.readline()
+    answer = _exchange(connection, json.dumps([verb, words]))
     if not answer:
         raise SandboxError("the sandbox ended while it was asked for something")
     read: dict[str, object] = json.loads(answer)
     if "error" in read:
         raise SandboxError(**json.loads(answer)["error"])
     return read["answer"]
+
+
+def _exchange(connection: socket.socket, line: str) -> str:
+    """Send a line, receive one; empty when the other side ends before it answers."""
+    with contextlib.suppress(ConnectionError), connection, connection.makefile("rw") as stream:
+        stream.write(f"{line}\n")
+        stream.flush()
+        return stream.readline()
+    return ""
 
 
 def serve(path: Path, answer: Answer, listening: Callable[[], None]) -> None:

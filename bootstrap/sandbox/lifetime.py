@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +98,12 @@ def _spawn(folder: Folder, life_line_end: int, ready_end: int) -> None:
 
 def end(folder: Folder) -> None:
     """End the sandbox, if it runs, and remove its cgroups and run folder. The caller holds the lock."""
-    supervisor = control.listener_pid(folder.control)
-    if supervisor is not None:
+    while (supervisor := control.listener_pid(folder.control)) is not None:
         if is_inside(supervisor):
             raise SandboxError("a sandbox cannot be ended from inside")
-        _kill(_parent(supervisor))
+        with contextlib.suppress(OSError):  # it may be dying already
+            _kill(_process_1(supervisor))
+        time.sleep(0.01)
     if folder.cgroups.exists():
         cgroups.remove(map(Path, folder.cgroups.read_text().splitlines()))
     call(["rm", "-rf", "--one-file-system", "--", folder.path])
@@ -109,12 +111,23 @@ def end(folder: Folder) -> None:
 
 def is_inside(supervisor: int) -> bool:
     """Whether this process runs in the sandbox of that supervisor."""
-    return Path(f"/proc/{supervisor}/ns/pid").readlink() == Path("/proc/self/ns/pid").readlink()
+    return _pid_namespace(supervisor) == _pid_namespace("self")
 
 
-def _parent(pid: int) -> int:
-    """The parent of a process; field 4 of proc_pid_stat(5), counted from the end of the name."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def _pid_namespace(pid: int | str) -> Path | None:
+    """Identity of a process's pid namespace; None for a process that is dying."""
+    try:
+        return Path(f"/proc/{pid}/ns/pid").readlink()
+    except OSError:
+        return None
+
+
+def _process_1(supervisor: int) -> int:
+    """Process 1 of a supervisor's namespace: its parent (field 4 of proc_pid_stat(5)). ProcessLookupError if dead."""
+    parent = int(Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[1])
+    if _pid_namespace(parent) in (None, _pid_namespace("self")):
+        raise ProcessLookupError
+    return parent
 
 
 def _kill(pid: int) -> None:

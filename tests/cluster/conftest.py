@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,12 +75,26 @@ class Repository:
         """Pin what the sandbox says of its hosts: what `bootstrap trust` does by asking."""
         shutil.copy(self.hosts.known_hosts_path, self.root / "known_hosts")
 
-    def run(self, *words: str, code: int | None = 0, timeout: float = 900, stdin: str | None = None, program: list[str] | None = None) -> Done:
+    def run(
+        self,
+        *words: str,
+        code: int | None = 0,
+        timeout: float = 900,
+        stdin: str | None = None,
+        program: list[str] | None = None,
+    ) -> Done:
         command = [*(program or [sys.executable, "-m", "bootstrap"]), *words]
-        environment = {**os.environ, "HOME": str(self.root / "home"), "XDG_STATE_HOME": str(self.root / "state"), **self.environment}
+        environment = {
+            **os.environ,
+            "HOME": str(self.root / "home"),
+            "XDG_STATE_HOME": str(self.root / "state"),
+            **self.environment,
+        }
         environment.pop("BOOTSTRAP_KNOWN_HOSTS", None)
         environment.setdefault("XDG_CACHE_HOME", str(user_cache_path("bootstrap").parent))
-        ran = subprocess.run(command, cwd=self.root, env=environment, input=stdin or "", capture_output=True, text=True, timeout=timeout)
+        ran = subprocess.run(
+            command, cwd=self.root, env=environment, input=stdin or "", capture_output=True, text=True, timeout=timeout
+        )
         done = Done(ran.returncode, ran.stdout, ran.stderr)
         assert "Traceback (most recent call last)" not in done.text, done.text
         assert code is None or done.code == code, f"{words}: exit code {done.code}, wanted {code}\n{done.text}"
@@ -111,12 +124,14 @@ def fresh(repository: Repository, controllers: int, workers: int, **options: str
 
 
 @pytest.fixture(scope="module")
-def shared_repository(tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts, mirror: Path) -> Iterator[Repository]:
+def shared_repository(
+    tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts, mirror: Path
+) -> Repository:
     """One repository for a module whose tests tell one story in order."""
     root = tmp_path_factory.mktemp("repository")
     for folder in ("inventories", "home", "state"):
         (root / folder).mkdir()
-    yield Repository(root, sandbox_hosts, mirror)
+    return Repository(root, sandbox_hosts, mirror)
 
 
 WATCHED = "/etc /usr /opt /root /home /var/lib /var/spool /boot /srv"
@@ -133,5 +148,8 @@ def snapshot(hosts: SandboxHosts, host: str, *, data_too: bool = False) -> dict[
 
 def tree(hosts: SandboxHosts, host: str) -> set[str]:
     """Every path of the host's disk outside kernel and temporary file systems."""
-    out = hosts.ssh(host, "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \\) -prune -o -print; find /run/bootstrap /var/lib/rancher 2>/dev/null; true")
+    out = hosts.ssh(
+        host,
+        "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \\) -prune -o -print; find /run/bootstrap /var/lib/rancher 2>/dev/null; true",
+    )
     return set(out.splitlines())

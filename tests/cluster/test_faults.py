@@ -13,7 +13,9 @@ pytestmark = pytest.mark.sandbox
 
 
 def untouched(repository: Repository, host: str = "h1") -> bool:
-    return repository.hosts.ssh(host, "ls -d /usr/local/bin/k3s /etc/rancher /var/lib/bootstrap 2>/dev/null; true") == ""
+    return (
+        repository.hosts.ssh(host, "ls -d /usr/local/bin/k3s /etc/rancher /var/lib/bootstrap 2>/dev/null; true") == ""
+    )
 
 
 def refuse(repository: Repository, *words: str, code: int = 1) -> Done:
@@ -39,7 +41,9 @@ def test_a_worker_whose_sshd_is_stopped_does_not_stop_the_others(repository: Rep
 
 def test_a_worker_that_fails_does_not_stop_the_others_and_the_cause_is_shown(repository: Repository) -> None:
     fresh(repository, 1, 2)
-    repository.hosts.ssh("h3", "printf '#!/bin/sh\\nexit 0\\n' > /usr/local/sbin/sha256sum; chmod +x /usr/local/sbin/sha256sum")
+    repository.hosts.ssh(
+        "h3", "printf '#!/bin/sh\\nexit 0\\n' > /usr/local/sbin/sha256sum; chmod +x /usr/local/sbin/sha256sum"
+    )
     done = repository.apply(code=None)
     assert done.code != 0
     assert "h3" in done.text
@@ -66,14 +70,16 @@ def test_a_full_disk_is_found_before_any_write(repository: Repository) -> None:
 
 def test_a_wrong_clock_is_found_before_any_write(repository: Repository) -> None:
     fresh(repository, 1, 1)
-    fake = "#!/bin/sh\n[ \"$1\" = +%s ] && { echo $(($(/usr/bin/date +%s) + 600)); exit; }\nexec /usr/bin/date \"$@\"\n"
+    fake = '#!/bin/sh\n[ "$1" = +%s ] && { echo $(($(/usr/bin/date +%s) + 600)); exit; }\nexec /usr/bin/date "$@"\n'
     repository.hosts.ssh("h2", f"cat > /usr/local/bin/date <<'END'\n{fake}END\nchmod +x /usr/local/bin/date")
     refuse(repository, "h2", "clock")
 
 
 def test_a_taken_port_is_found_before_any_write(repository: Repository) -> None:
     fresh(repository, 1, 0)
-    repository.hosts.ssh("h1", "systemd-run --quiet --unit=squatter socat TCP-LISTEN:6443,fork,reuseaddr EXEC:/bin/true; sleep 0.5")
+    repository.hosts.ssh(
+        "h1", "systemd-run --quiet --unit=squatter socat TCP-LISTEN:6443,fork,reuseaddr EXEC:/bin/true; sleep 0.5"
+    )
     refuse(repository, "h1", "6443")
 
 
@@ -105,7 +111,9 @@ def test_a_changed_host_key_is_refused_before_authentication_with_both_prints(re
     done = repository.apply(code=4)
     assert done.text.count("SHA256:") >= 2
     assert "bootstrap trust --replace h1" in done.text
-    assert "Accepted publickey" not in repository.hosts.ssh("h1", "journalctl -t sshd -t sshd-session --no-pager -o cat | grep 'for ops' ; true")
+    assert "Accepted publickey" not in repository.hosts.ssh(
+        "h1", "journalctl -t sshd -t sshd-session --no-pager -o cat | grep 'for ops' ; true"
+    )
 
 
 def test_a_host_without_a_pin_is_refused(repository: Repository) -> None:
@@ -116,13 +124,21 @@ def test_a_host_without_a_pin_is_refused(repository: Repository) -> None:
 
 def test_the_second_operator_is_told_who_holds_the_lease(repository: Repository) -> None:
     fresh(repository, 1, 0)
-    repository.inventory.write_text(repository.inventory.read_text() + "hooks: [{name: slow, at: before-prepare, run: sleep 15}]\n")
+    repository.inventory.write_text(
+        repository.inventory.read_text() + "hooks: [{name: slow, at: before-prepare, run: sleep 15}]\n"
+    )
     command = [sys.executable, "-m", "bootstrap", "apply", "--yes"]
     import os
 
-    environment = {**os.environ, "HOME": str(repository.root / "home"), "XDG_STATE_HOME": str(repository.root / "state")}
+    environment = {
+        **os.environ,
+        "HOME": str(repository.root / "home"),
+        "XDG_STATE_HOME": str(repository.root / "state"),
+    }
     environment.pop("BOOTSTRAP_KNOWN_HOSTS", None)
-    first = subprocess.Popen(command, cwd=repository.root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        command, cwd=repository.root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + 60
         while not repository.hosts.ssh("h1", "ls /run/bootstrap/lease 2>/dev/null; true"):
@@ -138,17 +154,37 @@ def test_the_second_operator_is_told_who_holds_the_lease(repository: Repository)
 
 def test_the_lease_of_a_dead_run_is_taken_over_at_once(repository: Repository) -> None:
     fresh(repository, 1, 0)
-    lease = {"run": "dead", "owner": "ops@elsewhere (process 1)", "operation": "apply home", "operator_boot": "", "process": 1, "process_start": "1", "boot_id": "x"}
+    lease = {
+        "run": "dead",
+        "owner": "ops@elsewhere (process 1)",
+        "operation": "apply home",
+        "operator_boot": "",
+        "process": 1,
+        "process_start": "1",
+        "boot_id": "x",
+    }
     lease["uptime"] = float(repository.hosts.ssh("h1", "cut -d' ' -f1 /proc/uptime")) - 100
-    repository.hosts.ssh("h1", f"mkdir -p -m 700 /run/bootstrap; cat > /run/bootstrap/lease <<'END'\n{json.dumps(lease)}\nEND")
+    repository.hosts.ssh(
+        "h1", f"mkdir -p -m 700 /run/bootstrap; cat > /run/bootstrap/lease <<'END'\n{json.dumps(lease)}\nEND"
+    )
     repository.apply()
 
 
 def test_a_live_lease_of_another_machine_is_respected(repository: Repository) -> None:
     fresh(repository, 1, 0)
-    lease = {"run": "live", "owner": "eve@laptop (process 7)", "operation": "apply home", "operator_boot": "other", "process": 7, "process_start": "1", "boot_id": "x"}
+    lease = {
+        "run": "live",
+        "owner": "eve@laptop (process 7)",
+        "operation": "apply home",
+        "operator_boot": "other",
+        "process": 7,
+        "process_start": "1",
+        "boot_id": "x",
+    }
     lease["uptime"] = float(repository.hosts.ssh("h1", "cut -d' ' -f1 /proc/uptime"))
-    repository.hosts.ssh("h1", f"mkdir -p -m 700 /run/bootstrap; cat > /run/bootstrap/lease <<'END'\n{json.dumps(lease)}\nEND")
+    repository.hosts.ssh(
+        "h1", f"mkdir -p -m 700 /run/bootstrap; cat > /run/bootstrap/lease <<'END'\n{json.dumps(lease)}\nEND"
+    )
     refuse(repository, "eve@laptop", code=6)
 
 

@@ -66,10 +66,16 @@ def test_ctrl_c_leaves_within_seconds_names_what_runs_and_gives_the_lease_back(r
     text = repository.inventory.read_text()
     hook = "hooks: [{name: slow, at: before-prepare, run: 'sleep 40; echo once >> /root/ran'}]\n"
     repository.inventory.write_text(text + hook)
-    environment = {**os.environ, "HOME": str(repository.root / "home"), "XDG_STATE_HOME": str(repository.root / "state")}
+    environment = {
+        **os.environ,
+        "HOME": str(repository.root / "home"),
+        "XDG_STATE_HOME": str(repository.root / "state"),
+    }
     environment.pop("BOOTSTRAP_KNOWN_HOSTS", None)
     command = [sys.executable, "-m", "bootstrap", "apply", "--yes"]
-    process = subprocess.Popen(command, cwd=repository.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=repository.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         deadline = time.monotonic() + 60
         while "slow" not in repository.hosts.ssh("h1", "cat /run/bootstrap/operations/*/title 2>/dev/null; true"):
@@ -91,7 +97,8 @@ def test_ctrl_c_leaves_within_seconds_names_what_runs_and_gives_the_lease_back(r
 def test_a_step_whose_connection_is_cut_runs_exactly_once(repository: Repository) -> None:
     fresh(repository, 1, 0)
     repository.inventory.write_text(
-        repository.inventory.read_text() + "hooks: [{name: counted, at: before-prepare, run: 'echo once >> /root/ran; sleep 8'}]\n"
+        repository.inventory.read_text()
+        + "hooks: [{name: counted, at: before-prepare, run: 'echo once >> /root/ran; sleep 8'}]\n"
     )
     cut = (
         "for i in $(seq 200); do grep -qs counted /run/bootstrap/operations/*/title && break; sleep 0.2; done; sleep 1;"

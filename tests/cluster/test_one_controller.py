@@ -148,7 +148,15 @@ def test_reset_asks_for_the_name_and_leaves_the_hosts_as_they_were(home: Reposit
     before = {host: tree(home.hosts, host) for host in ("h1", "h2")}
     home.apply()
     home.run("reset", "--confirm", "home")
-    allowed = ("/var/log/journal", "/var/lib/systemd", "/root/.ssh", "/var/lib/dbus", "/var/cache", "/var/log/wtmp", "/var/log/lastlog")
+    allowed = (
+        "/var/log/journal",
+        "/var/lib/systemd",
+        "/root/.ssh",
+        "/var/lib/dbus",
+        "/var/cache",
+        "/var/log/wtmp",
+        "/var/log/lastlog",
+    )
     for host in ("h1", "h2"):
         left = {path for path in tree(home.hosts, host) - before[host] if not path.startswith(allowed)}
         assert left == set(), f"{host}: {sorted(left)}"

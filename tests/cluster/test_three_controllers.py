@@ -1,6 +1,7 @@
 """Three etcd controllers and two workers: order, quorum, replacement. The tests go in order."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -30,7 +31,9 @@ def test_three_controllers_and_two_workers_come_up_with_etcd_on_each_controller(
     found = nodes(home)
     assert set(found) == {"h1", "h2", "h3", "h4", "h5"}
     assert all(ready(node) for node in found.values())
-    assert {name for name, node in found.items() if "node-role.kubernetes.io/etcd" in node["metadata"]["labels"]} == set(CONTROLLERS)
+    assert {
+        name for name, node in found.items() if "node-role.kubernetes.io/etcd" in node["metadata"]["labels"]
+    } == set(CONTROLLERS)
     assert home.plan_is_empty()
 
 
@@ -43,7 +46,7 @@ def test_a_change_restarts_the_controllers_one_at_a_time(home: Repository) -> No
         shown = dict(line.split("=") for line in home.hosts.ssh(host, f"systemctl show -p {stamp} k3s").split())
         spans.append((int(shown["InactiveExitTimestampMonotonic"]), int(shown["ActiveEnterTimestampMonotonic"])))
     spans.sort()
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False)), spans
+    assert all(first[1] <= second[0] for first, second in pairwise(spans)), spans
     assert home.plan_is_empty()
 
 
@@ -98,7 +101,9 @@ def test_when_all_five_were_wiped_one_apply_brings_them_back(home: Repository) -
 
 def test_a_critical_value_changed_later_is_refused_with_the_reason(home: Repository) -> None:
     text = home.inventory.read_text()
-    home.inventory.write_text(text.replace("hosts:", "network: {pods: 10.99.0.0/16, services: 10.98.0.0/16}\nhosts:", 1))
+    home.inventory.write_text(
+        text.replace("hosts:", "network: {pods: 10.99.0.0/16, services: 10.98.0.0/16}\nhosts:", 1)
+    )
     refused = home.apply(code=1)
     assert "cluster-cidr" in refused.text
     assert "fixed when the cluster is made" in refused.text

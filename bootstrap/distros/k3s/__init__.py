@@ -28,7 +28,9 @@ class K3s:
 
         return check_token(token)
 
-    def templates(self, inventory: Inventory, facts: Facts | None = None, lock: Lock | None = None) -> Sequence[TemplateUse]:
+    def templates(
+        self, inventory: Inventory, facts: Facts | None = None, lock: Lock | None = None
+    ) -> Sequence[TemplateUse]:
         from bootstrap.distros.k3s.files import templates
 
         return templates(inventory, facts, lock)
@@ -50,7 +52,7 @@ class K3s:
         from bootstrap.distros.k3s.probes import make_probes
 
         paths = tuple(dict.fromkeys(use.path for use in self.templates(inventory) if use.host == host.name))
-        return make_probes(inventory, host, paths)
+        return make_probes(host, paths)
 
     def check_hosts(self, plan_input: PlanInput) -> Sequence[Finding]:
         from bootstrap.distros.k3s.preflight import check_host_facts
@@ -72,7 +74,7 @@ class K3s:
 
         return plan_reset(plan_input)
 
-    def expect_nodes(self, inventory: Inventory, facts: Facts) -> Sequence[NodeExpectation]:
+    def expect_nodes(self, inventory: Inventory) -> Sequence[NodeExpectation]:
         from bootstrap.plan import wanted_marks
 
         return [

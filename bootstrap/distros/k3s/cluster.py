@@ -11,7 +11,6 @@ from bootstrap.driver import PlanInput
 from bootstrap.errors import PlanRefusedError
 from bootstrap.model import Host, HostFacts
 
-
 ETCD_LABEL = "node-role.kubernetes.io/etcd"
 
 
@@ -85,7 +84,9 @@ class Cluster:
 
         A dead host's Node stays Ready for 40 s, so a host that can't be reached counts as down at once.
         """
-        marked = (name for name, node in (self.nodes or {}).items() if ETCD_LABEL in (node["metadata"].get("labels") or {}))
+        marked = (
+            name for name, node in (self.nodes or {}).items() if ETCD_LABEL in (node["metadata"].get("labels") or {})
+        )
         return {name: self._works(name) for name in marked}
 
     def _works(self, name: str) -> bool:
@@ -109,7 +110,7 @@ class Cluster:
     def node(self, host: Host) -> Mapping[str, Any] | None:
         return (self.nodes or {}).get(host.name)
 
-    def server_url(self, joiner: Host) -> str:
+    def server_url(self) -> str:
         """Where a joiner asks: the endpoint, or a controller that has the datastore and is not the joiner."""
         endpoint = self.plan_input.inventory.endpoint
         if endpoint and not self.is_new:

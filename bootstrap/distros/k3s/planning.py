@@ -8,7 +8,18 @@ from functools import cached_property
 from bootstrap.distros.k3s import waits
 from bootstrap.distros.k3s.cluster import Cluster
 from bootstrap.distros.k3s.files import join_artifact, kubelet_may_set
-from bootstrap.distros.k3s.layout import BINARY, CONFIG, INSTALLER, JOIN, KUBECTL, REGISTRIES, SCRIPT, data_folder, image_path, service
+from bootstrap.distros.k3s.layout import (
+    BINARY,
+    CONFIG,
+    INSTALLER,
+    JOIN,
+    KUBECTL,
+    REGISTRIES,
+    SCRIPT,
+    data_folder,
+    image_path,
+    service,
+)
 from bootstrap.distros.k3s.refusals import refuse_impossible_changes
 from bootstrap.driver import PlanInput
 from bootstrap.errors import LockError, PlanRefusedError
@@ -95,8 +106,12 @@ def _stages(cluster: Cluster, hosts: dict[str, "HostPlan"]) -> Iterator[Stage]:
     yield make_stage("start stopped controllers", _each(members, HostPlan.start_stopped), at_once=HOSTS_AT_ONCE)
     yield make_stage("update controllers, one at a time", _each(members, HostPlan.update), critical=True)
     yield make_stage("join controllers, one at a time", _each(joining, HostPlan.join), critical=True)
-    yield make_stage("update workers", _each([w for w in workers if w.is_member], HostPlan.update), at_once=AGENTS_AT_ONCE)
-    yield make_stage("join workers", _each([w for w in workers if not w.is_member], HostPlan.join), at_once=AGENTS_AT_ONCE)
+    yield make_stage(
+        "update workers", _each([w for w in workers if w.is_member], HostPlan.update), at_once=AGENTS_AT_ONCE
+    )
+    yield make_stage(
+        "join workers", _each([w for w in workers if not w.is_member], HostPlan.join), at_once=AGENTS_AT_ONCE
+    )
     yield make_stage("look again after ten seconds", _each(everyone, HostPlan.look_again), at_once=HOSTS_AT_ONCE)
     yield make_stage("after the last change", _each(everyone, HostPlan.last_steps), at_once=HOSTS_AT_ONCE)
 
@@ -144,7 +159,9 @@ class HostPlan:
         yield join_artifact(
             self.host,
             founds_etcd=founds and self.cluster.wants_etcd,
-            server_url="" if founds or self.cluster.is_external and self.host.role.controls else self.cluster.server_url(self.host),
+            server_url=""
+            if founds or (self.cluster.is_external and self.host.role.controls)
+            else self.cluster.server_url(),
         )
 
     @cached_property
@@ -176,8 +193,16 @@ class HostPlan:
         steps = [*(step for step in fetched if step), *puts]
         script_changed = any(step.title.endswith((SCRIPT, INSTALLER, BINARY)) for step in steps)
         if script_changed or not self.is_installed:
-            reason = "the binary, the installer or its call changed" if self.is_installed else f"{self.service} is not installed"
-            steps.append(self.step(f"install the {self.service} service", reason, Run(f"exec sh {SCRIPT}", deadline=300.0), disruption))
+            reason = (
+                "the binary, the installer or its call changed"
+                if self.is_installed
+                else f"{self.service} is not installed"
+            )
+            steps.append(
+                self.step(
+                    f"install the {self.service} service", reason, Run(f"exec sh {SCRIPT}", deadline=300.0), disruption
+                )
+            )
         return tuple(steps)
 
     def _image_steps(self) -> Iterator[Step | None]:
@@ -193,7 +218,9 @@ class HostPlan:
     @cached_property
     def start_digest(self) -> str:
         """Over all that k3s reads at its start only."""
-        contents = {a.path: digest(filled_content(self.plan_input, a)) for a in self.artifacts if a.path in RESTARTED_BY}
+        contents = {
+            a.path: digest(filled_content(self.plan_input, a)) for a in self.artifacts if a.path in RESTARTED_BY
+        }
         binaries = {name: self.locked(name).sha256 for name in ("k3s", "install.sh")}
         return digest(json.dumps({**contents, **binaries, "service": self.service}, sort_keys=True))
 
@@ -218,7 +245,9 @@ class HostPlan:
 
     # --- steps, by stage ---------------------------------------------------------------------
 
-    def step(self, title: str, reason: str, action: Run, disruption: Disruption = Disruption.NONE, on: str = "") -> Step:
+    def step(
+        self, title: str, reason: str, action: Run, disruption: Disruption = Disruption.NONE, on: str = ""
+    ) -> Step:
         return Step(self.host.name, title, reason, action, disruption=disruption, on=on)
 
     def first_hooks(self) -> list[Step]:
@@ -234,7 +263,11 @@ class HostPlan:
         """A host that is no member must hold nothing of an earlier membership."""
         if not self.facts.values.get("traces") and self.facts.values.get("datastore") != "removed":
             return
-        if self.cluster.node(self.host) and self.facts.units.get(self.service, None) and self.facts.units[self.service].is_running:
+        if (
+            self.cluster.node(self.host)
+            and self.facts.units.get(self.service, None)
+            and self.facts.units[self.service].is_running
+        ):
             return
         data = quote(data_folder(self.host))
         script = waits.stop_script(self.service) + (
@@ -275,14 +308,25 @@ class HostPlan:
         )
         if self.cluster.nodes is None or self.cluster.node(self.host):
             there = self.cluster.nodes is not None
-            reason = "the host is new, but the cluster still has a node of this name" if there else "the API did not answer, so one may be there"
-            yield self.step("delete its stale node and node password", reason, Run(script, deadline=180.0), on=self.cluster.founder.name)
+            reason = (
+                "the host is new, but the cluster still has a node of this name"
+                if there
+                else "the API did not answer, so one may be there"
+            )
+            yield self.step(
+                "delete its stale node and node password",
+                reason,
+                Run(script, deadline=180.0),
+                on=self.cluster.founder.name,
+            )
 
     def start_stopped(self) -> Iterator[Step]:
         """etcd answers only when a majority runs, so stopped members are started together before one is waited for."""
         unit = self.facts.units.get(self.service)
         if self.is_installed and unit is not None and unit.active in ("inactive", "failed") and not self.install_steps:
-            yield self.step(f"start {self.service}", f"it is {unit.active}", Run(waits.start_script(self.service, "start")))
+            yield self.step(
+                f"start {self.service}", f"it is {unit.active}", Run(waits.start_script(self.service, "start"))
+            )
 
     def update(self) -> list[Step]:
         """Change a running host: files first, then a restart only if k3s reads them at its start."""
@@ -296,19 +340,34 @@ class HostPlan:
 
     def _start_steps(self, verb: str) -> Iterator[Step]:
         founds = self.cluster.is_new and self.host == self.cluster.founder
-        reason = self.start_reason if self.is_member else "it founds the cluster" if founds else "it is to join the cluster"
+        reason = (
+            self.start_reason if self.is_member else "it founds the cluster" if founds else "it is to join the cluster"
+        )
         disruption = Disruption.RESTART if verb == "restart" else Disruption.NONE
         yield self.step(f"{verb} {self.service}", reason, Run(waits.start_script(self.service, verb)), disruption)
         if self.host.role.controls:
             wait = waits.wait_for_server(
-                self.service, self.host.name, self.version, networked=self.cluster.networked, voter=self.cluster.wants_etcd
+                self.service,
+                self.host.name,
+                self.version,
+                networked=self.cluster.networked,
+                voter=self.cluster.wants_etcd,
             )
-            yield Step(self.host.name, "wait until the API and the node are ready", "a started service proves little", wait)
+            yield Step(
+                self.host.name, "wait until the API and the node are ready", "a started service proves little", wait
+            )
             return
-        yield Step(self.host.name, f"wait until {self.service} is up", "a started service proves little", waits.wait_for_agent(self.service))
+        yield Step(
+            self.host.name,
+            f"wait until {self.service} is up",
+            "a started service proves little",
+            waits.wait_for_agent(self.service),
+        )
         if self.cluster.networked:
             wait = waits.wait_for_node(self.host.name, self.version, waits.explain_script(self.service))
-            yield Step(self.host.name, "wait until the node is ready", "the API decides", wait, on=self.cluster.founder.name)
+            yield Step(
+                self.host.name, "wait until the node is ready", "the API decides", wait, on=self.cluster.founder.name
+            )
 
     @property
     def starts(self) -> bool:
@@ -316,7 +375,12 @@ class HostPlan:
 
     def look_again(self) -> Iterator[Step]:
         if self.starts:
-            yield Step(self.host.name, f"see that {self.service} stays up", "it can die seconds after it was ready", waits.wait_steady(self.service))
+            yield Step(
+                self.host.name,
+                f"see that {self.service} stays up",
+                "it can die seconds after it was ready",
+                waits.wait_steady(self.service),
+            )
 
     def _mark_steps(self) -> Iterator[Step]:
         """Labels and the like; a Node that joins in this run has what the kubelet registers, and no more."""
@@ -325,7 +389,9 @@ class HostPlan:
         if not self.is_member:
             owned = Record()
             labels = {name: value for name, value in wanted.labels.items() if not kubelet_may_set(name)}
-            wanted = replace(wanted, labels=labels, taints={})  # the rest the kubelet registers itself, before any pod comes
+            wanted = replace(
+                wanted, labels=labels, taints={}
+            )  # the rest the kubelet registers itself, before any pod comes
         step = mark_step(self.host.name, self.cluster.founder.name, KUBECTL, wanted, node, owned)
         if step and (node is not None or not self.is_member):
             yield step
@@ -339,7 +405,11 @@ class HostPlan:
 
     def last_steps(self) -> list[Step]:
         wanted = own_marks(
-            Record(self.plan_input.inventory.cluster, applied={"k3s": self.start_digest}, hooks=due_hooks(self.plan_input, self.host)),
+            Record(
+                self.plan_input.inventory.cluster,
+                applied={"k3s": self.start_digest},
+                hooks=due_hooks(self.plan_input, self.host),
+            ),
             wanted_marks(self.host),
         )
         hooks = list(hooks_at(self.plan_input, self.host, "after-apply"))

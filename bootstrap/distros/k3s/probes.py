@@ -16,25 +16,30 @@ from bootstrap.distros.k3s.layout import (
     image_path,
 )
 from bootstrap.facts import shared_probes
-from bootstrap.model import Facts, Host, HostFacts, Inventory, Probe, Secret
+from bootstrap.model import Facts, Host, HostFacts, Probe, Secret
 from bootstrap.shell import quote
 
 SERVICES = ("k3s", "k3s-agent")
 
 
-def make_probes(inventory: Inventory, host: Host, paths: tuple[str, ...]) -> tuple[Probe, ...]:
+def make_probes(host: Host, paths: tuple[str, ...]) -> tuple[Probe, ...]:
     """All looks at one host: shared ones first, then k3s'; `paths` are the rendered files."""
     data = data_folder(host)
     files = tuple(dict.fromkeys((CONFIG, JOIN, REGISTRIES, SCRIPT, *paths)))
     binaries = (BINARY, INSTALLER, *(image_path(host, arch) for arch in ("amd64", "arm64", "arm")))
     probes = shared_probes(files, binaries, SERVICES)
-    probes += (Probe("datastore", datastore_script(data), parse_datastore), Probe("traces", traces_script(data), parse_traces))
+    probes += (
+        Probe("datastore", datastore_script(data), parse_datastore),
+        Probe("traces", traces_script(data), parse_traces),
+    )
     if not host.role.controls:
         return probes
     return (
         *probes,
         Probe("token", f"cat {quote(data + '/server/token')} 2>/dev/null || true", parse_token),
-        Probe("kubeconfig", f"cat {KUBECONFIG} 2>/dev/null || true", lambda text: Secret(text) if text.strip() else None),
+        Probe(
+            "kubeconfig", f"cat {KUBECONFIG} 2>/dev/null || true", lambda text: Secret(text) if text.strip() else None
+        ),
         Probe("nodes", NODES_SCRIPT, parse_nodes),
     )
 
@@ -56,7 +61,7 @@ def parse_datastore(text: str) -> str:
 
 def traces_script(data: str) -> str:
     traces = f"{quote(data)}/agent/client-kubelet.crt {quote(data)}/agent/server-ca.crt /etc/rancher/node/password"
-    return f"for trace in {traces}; do [ -e \"$trace\" ] && echo \"$trace\"; done; true"
+    return f'for trace in {traces}; do [ -e "$trace" ] && echo "$trace"; done; true'
 
 
 def parse_traces(text: str) -> tuple[str, ...]:

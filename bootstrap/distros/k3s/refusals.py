@@ -18,7 +18,12 @@ OTHER_SERVICE = {"k3s": "k3s-agent", "k3s-agent": "k3s"}
 
 def refuse_impossible_changes(cluster: Cluster) -> None:
     """Raises PlanRefusedError that names every such change at once."""
-    reasons = [*_role_changes(cluster), *_fixed_changes(cluster), *_token_changes(cluster), *_datastore_changes(cluster)]
+    reasons = [
+        *_role_changes(cluster),
+        *_fixed_changes(cluster),
+        *_token_changes(cluster),
+        *_datastore_changes(cluster),
+    ]
     if reasons:
         raise PlanRefusedError(
             "the cluster can't take " + ("this change" if len(reasons) == 1 else "these changes"),
@@ -90,7 +95,13 @@ def parse_node_args(text: str) -> dict[str, Any]:
         key, equals, value = word[2:].partition("=")
         following = words[index + 1] if index + 1 < len(words) else "--"
         found = value if equals else "true" if following.startswith("--") else following
-        values[key] = [*values[key], found] if isinstance(values.get(key), list) else [values[key], found] if key in values else found
+        values[key] = (
+            [*values[key], found]
+            if isinstance(values.get(key), list)
+            else [values[key], found]
+            if key in values
+            else found
+        )
     return values
 
 
@@ -102,7 +113,7 @@ def _load(text: str) -> Mapping[str, Any]:
     return loaded if isinstance(loaded, dict) else {}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """One spelling for comparison: lists and comma strings alike, booleans as k3s prints them."""
     if isinstance(value, list | tuple):
         return ",".join(sorted(_text(item) for item in value))

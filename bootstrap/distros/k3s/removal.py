@@ -34,7 +34,9 @@ def plan_reset(plan_input: PlanInput) -> Plan:
     """Remove k3s from every host that can be reached: workers first, controllers after."""
     inventory, facts = plan_input.inventory, plan_input.facts
     workers = [step for host in inventory.workers if host.name in facts for step in uninstall_steps(plan_input, host)]
-    controllers = [step for host in inventory.controllers if host.name in facts for step in uninstall_steps(plan_input, host)]
+    controllers = [
+        step for host in inventory.controllers if host.name in facts for step in uninstall_steps(plan_input, host)
+    ]
     stages = (
         make_stage("remove k3s from the workers", workers, at_once=32),
         make_stage("remove k3s from the controllers", controllers, at_once=32),
@@ -44,7 +46,13 @@ def plan_reset(plan_input: PlanInput) -> Plan:
 
 def has_traces(facts: HostFacts, data: str) -> bool:
     """Whether anything of k3s or of ours lies on the host."""
-    return bool("k3s" in facts.distributions or facts.record or facts.files or facts.values.get("traces") or data in facts.free_kb)
+    return bool(
+        "k3s" in facts.distributions
+        or facts.record
+        or facts.files
+        or facts.values.get("traces")
+        or data in facts.free_kb
+    )
 
 
 def uninstall_steps(plan_input: PlanInput, host: Host) -> Iterator[Step]:
@@ -56,7 +64,9 @@ def uninstall_steps(plan_input: PlanInput, host: Host) -> Iterator[Step]:
     running = any(unit.is_running for unit in facts.units.values())
     if any(unit.load == "loaded" for unit in facts.units.values()) or running:
         script = "".join(waits.stop_script(name) for name in ("k3s-agent", "k3s"))
-        yield Step(host.name, "stop k3s", "it is installed here", Run(script, deadline=180.0), disruption=Disruption.REMOVE)
+        yield Step(
+            host.name, "stop k3s", "it is installed here", Run(script, deadline=180.0), disruption=Disruption.REMOVE
+        )
     yield Step(
         host.name,
         "uninstall k3s and remove its data",
@@ -113,32 +123,58 @@ def plan_remove(plan_input: PlanInput, name: str) -> Plan:
     stage = make_stage(f"take {name} out of the cluster", _remove_steps(cluster, name, host, asked.name), critical=True)
     notes = (f"take {name} out of the inventory too, else the next apply joins it again",) if host else ()
     unreachable = (name,) if host and name in plan_input.unreachable else ()
-    return Plan(plan_input.inventory.cluster, "remove", (stage,) if stage.steps else (), notes=notes, unreachable=unreachable)
+    return Plan(
+        plan_input.inventory.cluster, "remove", (stage,) if stage.steps else (), notes=notes, unreachable=unreachable
+    )
 
 
 def refuse_last_vote(cluster: Cluster, host: Host) -> None:
     """Raises PlanRefusedError when the etcd quorum would not survive."""
     if not cluster.has_etcd:
         if len(cluster.members) <= 1:
-            raise PlanRefusedError(f"{host.name} is the only controller", next_step="`bootstrap reset` removes the whole cluster")
+            raise PlanRefusedError(
+                f"{host.name} is the only controller", next_step="`bootstrap reset` removes the whole cluster"
+            )
         return
     reason = refuse_removal(host.name, cluster.voters)
     if reason:
-        raise PlanRefusedError(reason, next_step="bring the missing controllers back first: `bootstrap status` shows them")
+        raise PlanRefusedError(
+            reason, next_step="bring the missing controllers back first: `bootstrap status` shows them"
+        )
 
 
 def _remove_steps(cluster: Cluster, name: str, host: Host | None, asked: str) -> Iterator[Step]:
     node, kubectl = quote(name), join(KUBECTL)
     if name in (cluster.nodes or {}):
         drain = f"{KUBECTL_PRELUDE}{kubectl} cordon {node}\ntimeout 300 {kubectl} drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=240s\n"
-        yield Step(name, "drain the node", "its pods shall go elsewhere first", Run(drain, deadline=330.0), on=asked, disruption=Disruption.REMOVE)
+        yield Step(
+            name,
+            "drain the node",
+            "its pods shall go elsewhere first",
+            Run(drain, deadline=330.0),
+            on=asked,
+            disruption=Disruption.REMOVE,
+        )
     if host is not None and name in cluster.plan_input.facts:
         stop = Run(waits.stop_script(service(host)), deadline=180.0)
-        yield Step(name, f"stop {service(host)}", "a running one would register again within seconds", stop, disruption=Disruption.REMOVE)
+        yield Step(
+            name,
+            f"stop {service(host)}",
+            "a running one would register again within seconds",
+            stop,
+            disruption=Disruption.REMOVE,
+        )
     script = KUBECTL_PRELUDE + (
         f"{kubectl} delete node {node} --ignore-not-found --timeout=90s\n"
         f"{kubectl} -n kube-system delete secret {node}.node-password.k3s --ignore-not-found --timeout=60s\n"
     )
-    yield Step(name, "delete the node, its etcd membership and its password", "it is to leave", Run(script, deadline=180.0), on=asked, disruption=Disruption.REMOVE)
+    yield Step(
+        name,
+        "delete the node, its etcd membership and its password",
+        "it is to leave",
+        Run(script, deadline=180.0),
+        on=asked,
+        disruption=Disruption.REMOVE,
+    )
     if host is not None and name in cluster.plan_input.facts:
         yield from (step for step in uninstall_steps(cluster.plan_input, host) if step.title != "stop k3s")

@@ -91,7 +91,11 @@ def wait_for_agent(service: str) -> Wait:
 
 def wait_for_node(node: str, version: str, agent_explanation: str = "") -> Wait:
     """Asked on a live controller: the Node is Ready and runs the version (the old one stays for seconds after a restart)."""
-    return Wait(KUBECTL_PRELUDE.replace("set -eu", "set -u") + _node_check(node, version, voter=False), NODE_DEADLINE, agent_explanation)
+    return Wait(
+        KUBECTL_PRELUDE.replace("set -eu", "set -u") + _node_check(node, version, voter=False),
+        NODE_DEADLINE,
+        agent_explanation,
+    )
 
 
 def wait_steady(service: str) -> Wait:
