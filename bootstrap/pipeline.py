@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootstrap.driver import PlanInput
-from bootstrap.errors import PlanRefusedError, PreflightError, TransportError
+from bootstrap.errors import PlanRefusedError, PreflightError, StepError, TransportError
 from bootstrap.model import Artifact, Check, Facts, Inventory, Lock, LockedFile, Plan, Report, Status
 from bootstrap.progress import HostLogs, Progress
 from bootstrap.report import StatusRow
@@ -198,6 +198,7 @@ class Consent:
 
 def apply(session: Session, consent: Consent) -> Report:
     """Plan, ask, do exactly that, look again, verify. A second plan that is not empty is a failed verification."""
+    run_before_connect(session)
     draft = plan(session)
     refuse_findings(draft)
     consent.show(draft)
@@ -210,6 +211,21 @@ def apply(session: Session, consent: Consent) -> Report:
     if any(result.status is not Status.DONE for result in report.results):
         return report
     return prove(session, consent, report, after)
+
+
+def run_before_connect(session: Session) -> None:
+    """Hooks that run here before hosts are asked, such as waking them up. Raises StepError."""
+    from bootstrap.plan import BEFORE_CONNECT
+    from bootstrap.transport.local import LocalTransport
+
+    for hook in session.inventory.hooks:
+        if hook.point == BEFORE_CONNECT:
+            result = LocalTransport().run(session.fill_text(hook.script), deadline=600.0)
+            if not result.ok:
+                why = (result.stderr or result.stdout).strip()[-500:]
+                raise StepError(
+                    f"hook {hook.name} ended with exit code {result.exit_code}", where="this machine", why=why
+                )
 
 
 def prove(session: Session, consent: Consent, report: Report, draft: Draft) -> Report:
@@ -272,7 +288,6 @@ def run_plan(session: Session, run_id: str, plan: Plan, progress: Progress) -> R
     """Execute; on Ctrl-C name what still runs, and leave within seconds."""
     from bootstrap.errors import InterruptedRunError
     from bootstrap.runner import Runner
-    from bootstrap.transport.local import LocalTransport
 
     logs = HostLogs(log_folder(session, run_id), session.redactor)
     runner = Runner(
@@ -283,7 +298,6 @@ def run_plan(session: Session, run_id: str, plan: Plan, progress: Progress) -> R
         download_on_hosts=session.inventory.mirror is None,
         progress=progress,
         logs=logs,
-        local=LocalTransport(),
     )
     try:
         results = runner.execute(plan)

@@ -19,13 +19,14 @@ from bootstrap.model import (
     Put,
     Record,
     Run,
-    RunLocally,
     Stage,
     Step,
     digest,
 )
 from bootstrap.shell import join
 
+# Runs on the operator's machine at every apply, before any host is asked: no host can record it.
+BEFORE_CONNECT = "before-connect"
 CLUSTER_TAINT = "node-role.kubernetes.io/control-plane"
 
 
@@ -104,14 +105,13 @@ def _concerns(plan_input: PlanInput, hook: Hook, host: Host) -> bool:
 def _hook_step(hook: Hook, host: Host, before: str | None) -> Step:
     reason = "its text changed since it ran" if before else "has not run on this host"
     title = f"run hook {hook.name} ({hook.point})"
-    if hook.point == "before-connect":
-        return Step(host.name, title, reason, RunLocally(hook.script))
     return Step(host.name, title, reason, Run(hook.script, deadline=600.0))
 
 
 def due_hooks(plan_input: PlanInput, host: Host) -> dict[str, str]:
     """Digests of all hooks that concern the host: what its record shall say after the run."""
-    return {h.name: digest(h.script) for h in plan_input.inventory.hooks if _concerns(plan_input, h, host)}
+    hooks = (hook for hook in plan_input.inventory.hooks if hook.point != BEFORE_CONNECT)
+    return {hook.name: digest(hook.script) for hook in hooks if _concerns(plan_input, hook, host)}
 
 
 # --- records -------------------------------------------------------------------------------------

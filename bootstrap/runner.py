@@ -200,7 +200,12 @@ class Runner:
     def _run(self, identity: str, step: Step, action: Run) -> str:
         stdin = self.fill(action.stdin or "", self.saved).encode()
         script = start_script(
-            self.run_id, identity, step.title, action.script, action.deadline, f"END-{secrets.token_hex(8)}"
+            self.run_id,
+            identity,
+            step.title,
+            self.fill(action.script, self.saved),
+            action.deadline,
+            f"END-{secrets.token_hex(8)}",
         )
         end = time.monotonic() + action.deadline + 30.0
         host, feed = self.connect(step.place), stdin

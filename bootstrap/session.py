@@ -112,6 +112,11 @@ class Session:
                 ]
             )
 
+    def fill_text(self, text: str) -> str:
+        """A text with references, filled before any host was asked."""
+        self.resolve(list(find_references(text)), {})
+        return self.fill(text, {})
+
     def fill(self, text: str, saved: Mapping[str, Secret]) -> str:
         """The text with values in place of references, for the wire only."""
 

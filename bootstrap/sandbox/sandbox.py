@@ -67,7 +67,12 @@ class Sandbox:
         return self.folder.ssh_config
 
     def is_up(self) -> bool:
-        return control.listener_pid(self.folder.control) is not None
+        """Whether the sandbox answers; one that is dying does not."""
+        try:
+            self.list_hosts()
+        except SandboxError:
+            return False
+        return True
 
     def up(
         self,

@@ -251,7 +251,7 @@ class HostPlan:
         return Step(self.host.name, title, reason, action, disruption=disruption, on=on)
 
     def first_hooks(self) -> list[Step]:
-        return list(hooks_at(self.plan_input, self.host, "before-connect", "after-connect", "before-apply"))
+        return list(hooks_at(self.plan_input, self.host, "after-connect", "before-apply"))
 
     def prepare(self) -> list[Step]:
         """Hosts that do not run yet are made ready all at once; running ones are changed in their turn."""
