@@ -14,7 +14,7 @@ from bootstrap.transport.framing import COMMAND, Answer, NoAnswerError
 
 MAX_CHANNELS = 8  # at once on one connection; sshd's MaxSessions is 10
 OPEN_TIMEOUT = 10.0  # seconds
-SETTLING = 5.0  # seconds in which sshd may still count sessions that we have closed
+SETTLING = 3.0  # seconds in which sshd may still count sessions that we have closed
 BLOCK = 1 << 20  # bytes handed to the channel at a time
 SMALL = 1 << 16  # bytes that go out in the caller's own thread, if the window takes them
 # RFC 4254, section 8: echo, signals, line editing and every translation off, before the shell starts
