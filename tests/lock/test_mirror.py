@@ -72,9 +72,11 @@ def test_web_addresses_are_quoted_once():
     assert len(addresses) == len(set(addresses))
 
 
-def test_a_login_in_a_mirrors_address_is_refused_and_not_repeated():
+@pytest.mark.parametrize("login", ["me:hunter2", "hunter2", ":hunter2"])
+def test_a_login_in_a_mirrors_address_is_refused_and_not_repeated(login):
     with pytest.raises(LockError) as caught:
-        list_addresses("https://me:hunter2@nas.lan/", VERSION, URL)
+        list_addresses(f"https://{login}@nas.lan/", VERSION, URL)
+    assert caught.value.where == "nas.lan"
     assert "hunter2" not in str(caught.value)
 
 

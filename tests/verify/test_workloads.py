@@ -100,6 +100,11 @@ def test_an_init_container_that_is_stuck():
     assert red(pods=[stuck]) == {"system pods": "coredns-1: CrashLoopBackOff: back-off 5m0s"}
 
 
+def test_a_stuck_container_beside_a_running_one():
+    containers = [{"state": {"running": {}}}, {"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]
+    assert red(pods=[pod(containerStatuses=containers)]) == {"system pods": "coredns-1: CrashLoopBackOff"}
+
+
 def test_a_pod_that_no_node_takes_shows_the_schedulers_words():
     conditions = [
         {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
