@@ -72,11 +72,11 @@ def processes() -> set[str]:
 
 def traces(name: str) -> dict[str, object]:
     """Everything of this machine that a sandbox of that name could leave its mark on."""
-    links = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout.splitlines()
-    ours = re.compile(r"port\d+|hosts|closed")
+    lines = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout.splitlines()
+    links = [line.split()[1].rstrip(":").partition("@")[0] for line in lines]
     return {
         "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if "bootstrap" in line],
-        "links": [name for line in links if ours.fullmatch(name := line.split()[1].rstrip(":").split("@")[0])],
+        "links": [link for link in links if re.fullmatch(r"port\d+|hosts|closed", link)],
         "netns": [path.name for path in Path("/run/netns").glob("h[0-9]")],
         "cgroups": [path for path, _, _ in os.walk("/sys/fs/cgroup") if path.endswith(f"/bootstrap-sandbox-{name}")],
         "folder": (ROOT_FOLDER / name).exists(),
