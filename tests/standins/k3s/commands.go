@@ -508,7 +508,7 @@ func runMembers(args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(indentJSON(at(decode(content), "members")))
+	os.Stdout.Write(content)
 	return nil
 }
 

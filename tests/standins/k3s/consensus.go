@@ -14,6 +14,7 @@ import (
 const (
 	heartbeatInterval = 200 * time.Millisecond
 	electionMinimum   = 2 * time.Second
+	leaseTime         = 1500 * time.Millisecond // a leader stops this long after it last heard of a majority, before another can be elected
 	compactAfter      = 500
 )
 
@@ -110,6 +111,8 @@ func (c *consensus) found(self member, content *state) error {
 
 // join makes the file of an empty member that waits for a leader to fill it.
 func (c *consensus) join(id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.id = id
 	return c.rewriteJournal()
 }
@@ -150,7 +153,7 @@ func (c *consensus) resetElection() {
 func (c *consensus) tick() {
 	now := time.Now()
 	if c.isLeader {
-		if !c.hasMajority(func(m member) bool { return now.Sub(c.heard[m.ID]) < electionMinimum }) {
+		if !c.hasMajority(func(m member) bool { return now.Sub(c.heard[m.ID]) < leaseTime }) {
 			c.follow(c.term, "")
 			return
 		}
@@ -222,12 +225,14 @@ func (c *consensus) follow(term int64, leader string) {
 		c.term, c.vote = term, ""
 		c.saveVote()
 	}
+	if c.isLeader || leader != "" { // a candidate that lost does not put off the others' turn
+		c.resetElection()
+	}
 	c.isLeader = false
 	if leader != c.leader {
 		c.leader = leader
 		c.signal()
 	}
-	c.resetElection()
 	for index, waiter := range c.waiting {
 		waiter <- outcome{Error: errTimeout.Error()} // it may still be applied: the caller must not try again
 		delete(c.waiting, index)
@@ -255,6 +260,7 @@ func (c *consensus) campaign() { c.campaignAs(false) }
 
 func (c *consensus) campaignAs(transfer bool) {
 	c.follow(c.term+1, "")
+	c.resetElection()
 	c.vote = c.id
 	c.saveVote()
 	term, last := c.term, c.last()
@@ -295,7 +301,7 @@ func (c *consensus) onVote(request voteRequest) voteReply {
 	if c.state.wasRemoved(request.From) {
 		return voteReply{Removed: true}
 	}
-	if !request.Transfer && (c.isLeader || c.leader != "" && time.Since(c.lastContact) < electionMinimum) {
+	if !request.Transfer && (c.isLeader || c.leader != "" && time.Since(c.lastContact) < leaseTime) {
 		return voteReply{Term: c.term} // a live leader is not disturbed
 	}
 	if request.Term > c.term {
@@ -336,7 +342,7 @@ type appendRequest struct {
 	Term, PrevIndex, PrevTerm, Commit int64
 	From                              string
 	Entries                           []logEntry
-	Snapshot                          json.RawMessage
+	Snapshot                          json.RawMessage `json:",omitempty"`
 }
 
 type appendReply struct {
@@ -353,7 +359,7 @@ func (c *consensus) broadcast(force bool) {
 	}
 }
 
-func (c *consensus) sendAppend(m member) {
+func (c *consensus) messageFor(m member) appendRequest {
 	next := c.next[m.ID]
 	if next == 0 {
 		next = c.last().Index + 1
@@ -368,6 +374,11 @@ func (c *consensus) sendAppend(m member) {
 		request.PrevIndex = c.applied
 		request.PrevTerm, _ = c.termAt(c.applied)
 	}
+	return request
+}
+
+func (c *consensus) sendAppend(m member) {
+	request := c.messageFor(m)
 	c.sending[m.ID], c.sent[m.ID] = true, time.Now()
 	term := c.term
 	go func() {
@@ -456,8 +467,8 @@ func (c *consensus) applyCommitted() {
 
 // broadcastRemoval lets the others learn of the last commit of a leader that goes.
 func (c *consensus) broadcastRemoval() {
-	request := appendRequest{Term: c.term, Commit: c.commit, From: c.id, PrevIndex: c.last().Index, PrevTerm: c.last().Term}
 	for _, m := range c.state.members() {
+		request := c.messageFor(m)
 		go func(m member) {
 			var reply appendReply
 			c.carrier.send(m, "/raft/append", request, &reply, time.Second)
@@ -478,7 +489,7 @@ func (c *consensus) onAppend(request appendRequest) appendReply {
 	if c.state.wasRemoved(request.From) {
 		return appendReply{Removed: true}
 	}
-	if request.Term < c.term {
+	if request.Term < c.term || c.id == "" { // without an ID the member has not joined yet
 		return appendReply{Term: c.term}
 	}
 	c.follow(request.Term, request.From)
