@@ -54,6 +54,8 @@ def read_inventory(source: Source, root: Path, environment: Mapping[str, str], p
     fields = Fields(root, environment, frozenset(DISTROS), problems)
     document = document.with_value(fields.fill(written))
     check_shape(document, problems)
+    if problems.are_enough:
+        return None
     fitting: dict[str, Tree] = prune(document.value, (), problems)
     fitting = Sources(root, fitting.get("distro", ""), problems).fill(fitting)
     draft = Draft(fitting, expand_hosts(fitting.get("hosts", {}), problems))

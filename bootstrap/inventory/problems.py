@@ -7,6 +7,8 @@ from bootstrap.errors import Problem
 from bootstrap.model import Position
 
 Path = tuple[str | int, ...]
+ENOUGH = 1000  # problems: nobody reads more of them
+LONGEST_MESSAGE = 500  # characters
 Tree = Any  # what a YAML document holds: text, numbers, booleans, None, lists and mappings of these
 
 
@@ -27,7 +29,7 @@ class Problems:
         if position.line > len(self.lines):  # libyaml counts one line more where the last one has no line end
             position = Position(len(self.lines), len(self.lines[-1]) + 1)
         source = self.lines[position.line - 1]
-        problem = Problem(self.file, position.line, position.column, message, hint, source)
+        problem = Problem(self.file, position.line, position.column, shorten(message), shorten(hint), source)
         if problem not in self._known:
             self._known.add(problem)
             self.found.append(problem)
@@ -43,6 +45,11 @@ class Problems:
         if not self.is_broken(path):
             self.add_at(self.key_position(path), message, hint)
             self.broken.add(path)
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether looking for more is a waste of time."""
+        return len(self.found) >= ENOUGH
 
     def is_broken(self, path: Path) -> bool:
         """Whether a mistake was found at this path or above it."""
@@ -67,3 +74,8 @@ class Problems:
                 if path[:length] in table:
                     return table[path[:length]]
         return Position(1, 1)
+
+
+def shorten(text: str) -> str:
+    """Words for a terminal: a message may hold a value, and a value may be long."""
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 3]}..."

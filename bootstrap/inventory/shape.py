@@ -4,7 +4,7 @@ import json
 import re
 
 from bootstrap.inventory.document import Document
-from bootstrap.inventory.problems import Path, Problems, Tree
+from bootstrap.inventory.problems import ENOUGH, Path, Problems, Tree
 from bootstrap.inventory.schema import Node, schema, schema_at
 from bootstrap.inventory.suggestions import suggest_key, suggest_value
 from bootstrap.inventory.tree import value_at
@@ -21,12 +21,14 @@ RANGE = r"\d+\.\.\d+"
 
 
 def explain_shape(document: Document, problems: Problems) -> None:
-    """Add a problem for everything that the schema refuses."""
+    """Add a problem for everything that the schema refuses, until there are enough."""
     from jsonschema import Draft202012Validator
 
     for error in Draft202012Validator(schema()).iter_errors(document.value):
         path: Path = tuple(error.absolute_path)
         explain(path, str(error.validator), error.schema, document, problems)
+        if problems.are_enough:
+            return
 
 
 def explain(path: Path, keyword: str, node: Node, document: Document, problems: Problems) -> None:
@@ -35,7 +37,7 @@ def explain(path: Path, keyword: str, node: Node, document: Document, problems: 
     if value is None:
         problems.add_at_key(path, f"{place(path)} has no value", "give it one, or remove the key")
     elif keyword == "additionalProperties":
-        for key in value.keys() - node["properties"].keys():
+        for key in [key for key in value if key not in node["properties"]][:ENOUGH]:
             problems.add_at_key((*path, key), f"unknown key `{key}`", suggest_key(key, path))
     elif keyword == "required":
         for key in node["required"]:
