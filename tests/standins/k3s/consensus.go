@@ -582,6 +582,10 @@ func (c *consensus) onLead() {
 
 // propose brings a change through the leader to a majority, and waits until it is applied here.
 func (c *consensus) propose(op operation, timeout time.Duration) (outcome, error) {
+	if op.Member != nil { // the log keeps the operation: nobody else may change it
+		own := *op.Member
+		op.Member = &own
+	}
 	deadline := time.Now().Add(timeout)
 	for {
 		result, err := c.proposeOnce(op, time.Until(deadline))

@@ -248,6 +248,7 @@ func (s *server) start() {
 		if s.db.isRemoved() {
 			return
 		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	if s.etcd {
 		infof("ETCD server is now running")
