@@ -6,7 +6,7 @@ import re
 from bootstrap.inventory.document import Document
 from bootstrap.inventory.problems import ENOUGH, Path, Problems, Tree
 from bootstrap.inventory.schema import Node, schema, schema_at
-from bootstrap.inventory.suggestions import suggest_key, suggest_value
+from bootstrap.inventory.suggestions import did_you_mean, suggest_key, suggest_value
 from bootstrap.inventory.tree import value_at
 
 NOUNS = {
@@ -42,7 +42,7 @@ def explain(path: Path, keyword: str, node: Node, document: Document, problems: 
     elif keyword == "required":
         for key in node["required"]:
             if key not in value:
-                explain_missing(path, key, problems)
+                explain_missing(path, key, value, problems)
     elif keyword == "type":
         problems.add(path, *explain_type(path, node["type"], value, document.written.get(path)))
     elif keyword == "enum":
@@ -51,9 +51,14 @@ def explain(path: Path, keyword: str, node: Node, document: Document, problems: 
         problems.add(path, *explain_limit(path, keyword, node[keyword]))
 
 
-def explain_missing(path: Path, key: str, problems: Problems) -> None:
+def explain_missing(path: Path, key: str, value: dict[str, Tree], problems: Problems) -> None:
+    """A missing key, unless it stands there misspelt: then that is told instead."""
     wanted = (*path, key)
     if problems.is_broken(wanted):
+        return
+    unknown = [other for other in value if other not in schema_at(path).get("properties", {})]
+    if any(suggest_key(other, path) == did_you_mean(key) for other in unknown[:ENOUGH]):
+        problems.broken.add(wanted)
         return
     problems.add_at(problems.key_position(path), f"{owner(path)} has no `{key}`", example_of(wanted, key))
     problems.broken.add(wanted)

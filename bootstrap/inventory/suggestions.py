@@ -51,16 +51,20 @@ OTHER_VALUES = {
 def suggest_key(key: str, path: Path) -> str:
     """The key that was probably meant, the place where this key belongs, or the keys that may stand here."""
     known = list(schema_at(path).get("properties", ()))
-    if (ours := OTHER_NAMES.get(key)) in known:
-        return f"did you mean `{ours}`?"
+    if (ours := OTHER_NAMES.get(key, "")) in known:
+        return did_you_mean(ours)
     if close := get_close_matches(key, known, 1) or get_close_matches(key.lower(), known, 1):
-        return f"did you mean `{close[0]}`?"
+        return did_you_mean(close[0])
     word = OTHER_NAMES.get(key, key)
     if homes := [home for home in known if word in schema_at((*path, home)).get("properties", ())]:
         return f"`{word}` belongs under `{homes[0]}:`"
     if path and word in schema_at(()).get("properties", ()):
         return f"`{word}` belongs at the top level"
     return f"known here: {', '.join(known)}" if known else ""
+
+
+def did_you_mean(word: str) -> str:
+    return f"did you mean `{word}`?"
 
 
 def suggest_value(value: Tree, options: list[str]) -> str:

@@ -5,7 +5,7 @@ from .tables import HEAD, HOSTS, MARK, WHOLE, Bad
 ROWS = [
     Bad(
         "a misspelt key",
-        f"{HEAD}hosts:\n  a: {{»adress: 10.0.0.1, address: 10.0.0.1, role: controller+worker}}\n",
+        f"{HEAD}hosts:\n  a: {{»adress: 10.0.0.1, role: controller+worker}}\n",
         "unknown key `adress`",
         "did you mean `address`?",
     ),
@@ -29,7 +29,7 @@ ROWS = [
     ),
     Bad(
         "another tool's word for the address",
-        f"{HEAD}hosts:\n  a: {{»ansible_host: 10.0.0.1, address: 10.0.0.1, role: controller+worker}}\n",
+        f"{HEAD}hosts:\n  a: {{»ansible_host: 10.0.0.1, role: controller+worker}}\n",
         "unknown key `ansible_host`",
         "did you mean `address`?",
     ),

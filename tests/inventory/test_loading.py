@@ -86,7 +86,6 @@ def test_every_mistake_is_told_at_once_sorted_by_its_place(problems: Fail) -> No
     assert [(problem.line, problem.column, problem.message) for problem in found] == [
         (2, 10, "`Home` is not a legal name"),
         (4, 10, "`1.30` without quotes is the number 1.3 to some YAML readers"),
-        (6, 3, "host `a` has no `address`"),
         (6, 7, "unknown key `adress`"),
         (6, 31, "`role` can't be `master`"),
         (7, 16, "`10.0.0.2:22` holds more than an address"),
