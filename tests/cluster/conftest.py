@@ -104,7 +104,9 @@ class Repository:
         return self.run("apply", "--yes", code=code)
 
     def plan_is_empty(self) -> bool:
-        return self.run("plan", "--detailed-exitcode", code=None).code == 0
+        done = self.run("plan", "--detailed-exitcode", code=None)
+        print(done.text)  # shown by pytest when the plan should have been empty
+        return done.code == 0
 
 
 @pytest.fixture
