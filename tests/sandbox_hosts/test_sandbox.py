@@ -374,3 +374,12 @@ def test_a_wiped_openrc_host_is_empty_and_may_be_switched_off(openrc: Sandbox) -
     assert ssh(openrc, "beta", "ls /root") == ""
     ssh(openrc, "beta", "poweroff > /dev/null 2>&1 &")
     assert eventually(lambda: not openrc.list_hosts()[1].is_on)
+
+
+def test_an_openrc_host_reboots_although_a_service_refuses_to_stop(openrc: Sandbox) -> None:
+    openrc.start("beta")
+    script = "#!/sbin/openrc-run\nstart() { true; }\nstop() { false; }\n"
+    ssh(openrc, "beta", f"printf '{script}' > /etc/init.d/stubborn; chmod 755 /etc/init.d/stubborn")
+    ssh(openrc, "beta", "rc-service stubborn start")
+    openrc.reboot("beta")
+    assert ssh(openrc, "beta", "rc-service -q stubborn status || echo stopped") == "stopped"
