@@ -8,7 +8,7 @@ import yaml
 
 from bootstrap.kubeconfig import KubeconfigError, merge_kubeconfigs, read_credentials, rename_kubeconfig, write_private
 
-from .fake_api import make_kubeconfig
+from .fake_api import TOKEN, make_kubeconfig
 
 OTHERS = """\
 apiVersion: v1
@@ -67,8 +67,9 @@ def test_renaming_twice_changes_nothing_more(home):
     assert rename_kubeconfig(home, "home", "https://192.168.1.10:6443") == home
 
 
-def test_no_secret_shows_in_a_printed_value(home):
+def test_no_secret_shows_in_a_printed_value(home, authority):
     printed = repr(read_credentials(home))
+    assert TOKEN not in repr(read_credentials(make_kubeconfig("https://127.0.0.1:6443", authority)))
     assert "PRIVATE" not in printed
     assert "CERTIFICATE" not in printed
 
