@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import paramiko
-from paramiko.common import cMSG_CHANNEL_REQUEST
+from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_REQUEST
 
 from bootstrap.errors import DeadlineError, TransportError, UnreachableError
 from bootstrap.transport.framing import COMMAND, Answer, NoAnswerError
 
 MAX_CHANNELS = 8  # at once on one connection; sshd's MaxSessions is 10
 OPEN_TIMEOUT = 10.0  # seconds
-SETTLING = 3.0  # seconds in which sshd may still count sessions that we have closed
+LINGERING = 0.5  # seconds that a process left behind, which holds the streams open, may cost
+SETTLING = 5.0  # seconds in which sshd may still count sessions that we have closed
 BLOCK = 1 << 20  # bytes handed to the channel at a time
-SMALL = 1 << 16  # bytes that go out in the caller's own thread, if the window takes them
+SMALL = 1 << 16  # bytes that go out at once, in the caller's own thread
 # RFC 4254, section 8: echo, signals, line editing and every translation off, before the shell starts
 RAW_TERMINAL = b"".join(bytes([mode, 0, 0, 0, 0]) for mode in (36, 38, 50, 51, 53, 70)) + b"\0"
 
@@ -40,6 +41,7 @@ class Exchange:
         self._channel = channel
         self._ends = time.monotonic()
         self._wake = _Wake()
+        self._owed = 0  # bytes sent before their window was granted
         channel.in_buffer.set_event(self._wake)
         channel.in_stderr_buffer.set_event(self._wake)
 
@@ -54,13 +56,18 @@ class Exchange:
         self._request("exec", COMMAND)
 
     def _request(self, kind: str, *parts: str | bytes | int) -> None:
+        # wants a reply: a refusal then closes the channel, and success needs no attention
+        self._say(cMSG_CHANNEL_REQUEST, kind, True, *parts)  # noqa: FBT003
+
+    def _say(self, message_type: bytes, *parts: str | bytes | int) -> None:
+        """One message about this channel, sent without waiting for anything."""
         message = paramiko.Message()
-        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_byte(message_type)
         message.add_int(self._channel.remote_chanid)
-        message.add_string(kind)
-        message.add_boolean(True)  # noqa: FBT003 - a refusal closes the channel; success needs no attention
         for part in parts:
-            if isinstance(part, int):
+            if isinstance(part, bool):
+                message.add_boolean(part)
+            elif isinstance(part, int):
                 message.add_int(part)
             else:
                 message.add_string(part)
@@ -70,24 +77,59 @@ class Exchange:
         """A few bytes, such as a password. A closed channel shows when it is read."""
         with contextlib.suppress(OSError):
             self._channel.settimeout(max(0.1, self._ends - time.monotonic()))
-            self._channel.sendall(content)
+            self._channel.sendall(self._send_early(content))
 
     def send_all(self, head: bytes, source: BinaryIO, size: int) -> None:
         """`head`, the source, and the end of input."""
-        if len(head) + size <= min(SMALL, self._channel.out_window_size):
+        if len(head) + size <= SMALL:
             self.send(head + source.read())
             self.finish()
         else:
-            threading.Thread(target=self._feed, args=(head, source), daemon=True).start()
+            rest = self._send_early(head)
+            threading.Thread(target=self._feed, args=(rest, source), daemon=True).start()
 
     def finish(self) -> None:
         """End of input."""
         with contextlib.suppress(OSError):
             self._channel.shutdown_write()
 
+    def _send_early(self, content: bytes) -> bytes:
+        """What may go out before the server has opened the window; returns the rest.
+
+        OpenSSH opens a session with a window of nothing and grants 2 MiB when it starts the shell (session_set_fds in
+        its session.c). It reads in order, so data behind the request for the shell falls into that window: waiting
+        for the grant to come back would cost every command a round trip.
+        """
+        channel = self._channel
+        if not self._grant_is_due():
+            return content
+        early, rest = content[: SMALL - self._owed], content[SMALL - self._owed :]
+        with channel.lock:
+            self._owed += len(early)
+        piece = channel.out_max_packet_size - 64
+        for start in range(0, len(early), piece):
+            self._say(cMSG_CHANNEL_DATA, early[start : start + piece])
+        return rest
+
+    def _grant_is_due(self) -> bool:
+        version = str(getattr(self._channel.get_transport(), "remote_version", ""))
+        return self._channel.out_window_size == 0 and "OpenSSH" in version and self._owed < SMALL
+
+    def _settle(self) -> None:
+        """Pay what was sent early out of the window, once it is granted."""
+        channel = self._channel
+        with channel.out_buffer_cv:
+            while self._owed and not channel.closed:
+                if channel.out_window_size > self._owed:
+                    channel.out_window_size -= self._owed
+                    self._owed = 0
+                else:
+                    channel.out_buffer_cv.wait()
+
     def _feed(self, head: bytes, source: BinaryIO) -> None:
         """A script may end without reading all: then the channel closes, and what is left is of no use."""
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._settle()
             self._channel.settimeout(None)
             self._channel.sendall(head)
             while block := source.read(BLOCK):
@@ -114,16 +156,29 @@ class Exchange:
 
     @property
     def was_cut(self) -> bool:
-        """Whether the streams ended because the connection did."""
-        return self.answer.closed and not self._channel.eof_received
+        """Whether the streams ended because the connection did, and not by a word of the server."""
+        if not self.answer.closed or self._channel.eof_received:
+            return False
+        transport = self._channel.get_transport()
+        transport.join(1.0)  # it ends the channels a moment before it calls itself dead
+        return not transport.is_active()
 
     def abandon(self) -> None:
         """Let go of the channel without waiting for a host that may be gone."""
-        threading.Thread(target=self._channel.close, daemon=True).start()
+        threading.Thread(target=close_quietly, args=(self._channel,), daemon=True).start()
 
     def close(self) -> None:
-        """After a complete answer."""
-        self._channel.close()
+        """After a complete answer. sshd counts the session until its shell is gone, a moment after its last words."""
+        ends = time.monotonic() + LINGERING
+        while not self._channel.closed and (left := ends - time.monotonic()) > 0:
+            self._wake.wait_and_clear(left)
+        close_quietly(self._channel)
+
+
+def close_quietly(channel: paramiko.Channel) -> None:
+    """A channel of a dead connection can't be closed any more, and need not be."""
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        channel.close()
 
 
 class Channels:

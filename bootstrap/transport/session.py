@@ -49,7 +49,16 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
 
 
 def open_tunnel(transport: paramiko.Transport, address: str, port: int, timeout: float) -> paramiko.Channel:
-    return transport.open_channel("direct-tcpip", (address, port), ("", 0), timeout=timeout)
+    """A channel to stand in for a socket. Paramiko's own thread closes it, and would print what that raises."""
+    channel = transport.open_channel("direct-tcpip", (address, port), ("", 0), timeout=timeout)
+    close = channel.close
+
+    def close_quietly() -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            close()
+
+    channel.close = close_quietly  # type: ignore[method-assign]
+    return channel
 
 
 class KeyAuthentication:

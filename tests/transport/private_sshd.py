@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import queue
 import shutil
 import signal
 import socket
@@ -204,19 +205,12 @@ def tcp_server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 class Relay:
-    """A TCP line to a port that keeps the bytes of both directions in order, and can be cut or bent.
-
-    `turns` counts how often the client's side began to speak after the server's: what a round trip is, seen from
-    the line. Each direction is slow by `delay` seconds, so that what is sent together arrives together.
-    """
+    """A TCP line to a port that is `delay` seconds long each way, and can be cut or bent."""
 
     def __init__(self, port: int, delay: float = 0.0) -> None:
         self.port = port
         self.delay = delay
-        self.turns = 0
         self.bend: Callable[[bytes], bytes] = lambda data: data
-        self._last = ""
-        self._lock = threading.Lock()
         self.sockets: list[socket.socket] = []
 
     def handle(self, client: socket.socket) -> None:
@@ -224,26 +218,35 @@ class Relay:
         for sock in (client, server):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sockets += [client, server]
-        threading.Thread(target=self._pass, args=(server, client, "server"), daemon=True).start()
-        self._pass(client, server, "client")
+        self._lay(server, client, lambda data: data)
+        self._lay(client, server, lambda data: self.bend(data))
 
-    def _pass(self, source: socket.socket, sink: socket.socket, side: str) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                first = source.recv(1 << 16)
-                if not first:
-                    break
-                time.sleep(self.delay)
-                source.setblocking(False)
-                with contextlib.suppress(BlockingIOError):
-                    first += source.recv(1 << 20)
-                source.setblocking(True)
-                with self._lock:
-                    self.turns += side == "client" and self._last != "client"
-                    self._last = side
-                sink.sendall(self.bend(first) if side == "client" else first)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+    def _lay(self, source: socket.socket, sink: socket.socket, bend: Callable[[bytes], bytes]) -> None:
+        """One direction: what is read now is written `delay` seconds later, and reading goes on meanwhile."""
+        line: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+
+        def read() -> None:
+            data = b"."
+            while data:
+                try:
+                    data = source.recv(1 << 16)
+                except OSError:
+                    data = b""
+                line.put((time.monotonic() + self.delay, data))
+
+        def write() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    due, data = line.get()
+                    time.sleep(max(0.0, due - time.monotonic()))
+                    if not data:
+                        break
+                    sink.sendall(bend(data))
+            with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
+
+        for action in (read, write):
+            threading.Thread(target=action, daemon=True).start()
 
     def cut(self) -> None:
         for sock in self.sockets:
