@@ -1,5 +1,6 @@
 """The network inside a sandbox: a bridge, one link per host, and a closed way out. Runs inside its namespaces only."""
 
+import socket
 import threading
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def plug_in(host: HostSpec) -> Path:
 
 def unplug(host: HostSpec) -> None:
     """Remove the host's link and network namespace, if any."""
-    if Path("/sys/class/net", host.link).exists():
+    if host.link in {name for _, name in socket.if_nameindex()}:  # /sys shows the links of the machine
         call(["ip", "link", "delete", host.link])
     if Path("/run/netns", host.name).exists():
         with _NETNS:
