@@ -106,6 +106,10 @@ class Driver(Protocol):
         """The port on which a controller's API listens."""
         ...
 
+    def workloads(self, inventory: Inventory) -> Sequence[str]:
+        """Names in kube-system that must be there when the cluster is well."""
+        ...
+
     def brings_network(self, inventory: Inventory) -> bool:
         """False when the CNI comes from elsewhere: Nodes are then expected to be NotReady until it is there."""
         ...

@@ -18,6 +18,9 @@ from bootstrap.report import StatusRow
 from bootstrap.session import LOCK_FILE, Session
 
 
+LOOKS_AFTER_CHANGE = 3  # good ones in a row
+
+
 @dataclass(frozen=True)
 class Draft:
     """A plan with the facts that it was made from, and the errors of hosts that could not be asked."""
@@ -130,8 +133,11 @@ def plan_reset(session: Session) -> Draft:
     return make_draft(session, session.driver.plan_reset, checks_hosts=False)
 
 
-def verify(session: Session, facts: Facts, deadline: float) -> tuple[Check, ...]:
-    """The Kubernetes API against the inventory, asked with the kubeconfig that a controller holds."""
+def verify(session: Session, facts: Facts, deadline: float, *, looks: int = 2) -> tuple[Check, ...]:
+    """The Kubernetes API against the inventory, asked with the kubeconfig that a controller holds.
+
+    `looks`: good ones in a row; more of them where the cluster has just changed.
+    """
     from bootstrap.api import open_api
     from bootstrap.verify import Patience, verify_cluster
 
@@ -143,7 +149,8 @@ def verify(session: Session, facts: Facts, deadline: float) -> tuple[Check, ...]
         inventory,
         driver.expect_nodes(inventory),
         lambda: open_api(text),
-        patience=Patience(deadline=deadline),
+        patience=Patience(deadline=deadline, looks=looks, interval=1.0 if looks < LOOKS_AFTER_CHANGE else 2.0),
+        workloads=driver.workloads(inventory),
         network_comes_later=not driver.brings_network(inventory),
     )
 
@@ -229,7 +236,8 @@ def run_before_connect(session: Session) -> None:
 
 
 def prove(session: Session, consent: Consent, report: Report, draft: Draft) -> Report:
-    return replace(report, checks=verify(session, draft.facts, consent.verify_deadline))
+    looks = LOOKS_AFTER_CHANGE if report.results else 2
+    return replace(report, checks=verify(session, draft.facts, consent.verify_deadline, looks=looks))
 
 
 def remove(session: Session, host: str, consent: Consent) -> Report:

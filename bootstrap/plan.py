@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from bootstrap.diffs import count_lines, diff_file
 from bootstrap.driver import PlanInput
@@ -85,21 +85,36 @@ def fetch_step(facts: HostFacts, file: LockedFile, path: str, mode: str, disrupt
 # --- hooks ---------------------------------------------------------------------------------------
 
 
-def hooks_at(plan_input: PlanInput, host: Host, *points: str) -> Iterator[Step]:
+def hooks_at(plan_input: PlanInput, host: Host, *points: str, founder: str) -> Iterator[Step]:
     """Hooks of these points that have not run on the host in their present text."""
-    facts = plan_input.facts[host.name]
-    ran = facts.record.hooks if facts.record else {}
+    ran = _hooks_run(plan_input, host.name)
     for point in points:
         for hook in plan_input.inventory.hooks:
-            due = hook.point == point and ran.get(hook.name) != digest(hook.script)
-            if due and _concerns(plan_input, hook, host):
+            due = (
+                hook.point == point and _passes(point, host.name, founder) and ran.get(hook.name) != digest(hook.script)
+            )
+            if due and _concerns(plan_input, hook, host, founder):
                 yield _hook_step(hook, host, ran.get(hook.name))
 
 
-def _concerns(plan_input: PlanInput, hook: Hook, host: Host) -> bool:
+def _hooks_run(plan_input: PlanInput, name: str) -> Mapping[str, str]:
+    facts = plan_input.facts.get(name)
+    return facts.record.hooks if facts and facts.record else {}
+
+
+def _passes(point: str, name: str, founder: str) -> bool:
+    """One host founds, all others join."""
+    return (name == founder) if "founder" in point else (name != founder) if "join" in point else True
+
+
+def _concerns(plan_input: PlanInput, hook: Hook, host: Host, founder: str) -> bool:
+    """Whether the host shall have run it. With `once` it is the host that did so already, else the first that passes."""
     names = hook.hosts or tuple(each.name for each in plan_input.inventory.hosts)
-    reachable = [name for name in names if name in plan_input.facts]
-    return host.name in (reachable[:1] if hook.once else reachable)
+    if not hook.once or "founder" in hook.point:
+        return host.name in names
+    passing = (name for name in names if name in plan_input.facts and _passes(hook.point, name, founder))
+    ran = (name for name in names if _hooks_run(plan_input, name).get(hook.name) == digest(hook.script))
+    return host.name == next(ran, next(passing, None))
 
 
 def _hook_step(hook: Hook, host: Host, before: str | None) -> Step:
@@ -108,10 +123,14 @@ def _hook_step(hook: Hook, host: Host, before: str | None) -> Step:
     return Step(host.name, title, reason, Run(hook.script, deadline=600.0))
 
 
-def due_hooks(plan_input: PlanInput, host: Host) -> dict[str, str]:
-    """Digests of all hooks that concern the host: what its record shall say after the run."""
+def due_hooks(plan_input: PlanInput, host: Host, founder: str) -> dict[str, str]:
+    """Digests of all hooks that concern the host: what its record shall say after the run.
+
+    Hooks of points that it did not pass are among them: who joined must not run the founder's hooks later,
+    when another controller is asked in the founder's place.
+    """
     hooks = (hook for hook in plan_input.inventory.hooks if hook.point != BEFORE_CONNECT)
-    return {hook.name: digest(hook.script) for hook in hooks if _concerns(plan_input, hook, host)}
+    return {hook.name: digest(hook.script) for hook in hooks if _concerns(plan_input, hook, host, founder)}
 
 
 # --- records -------------------------------------------------------------------------------------
@@ -200,13 +219,24 @@ def mark_step(
 KUBECTL_PRELUDE = "set -eu\nexport KUBECACHEDIR=/run/bootstrap/kube-cache\n"
 
 
-def own_marks(record: Record, wanted: NodeMarks) -> Record:
+def own_marks(record: Record, wanted: NodeMarks, before: Record) -> Record:
+    """The record with the keys that are ours: those wanted, and those of `before` that are yet to be taken off."""
     return replace(
         record,
-        labels=tuple(sorted(wanted.labels)),
-        annotations=tuple(sorted(wanted.annotations)),
-        taints=tuple(sorted(wanted.taints)),
+        labels=tuple(sorted({*wanted.labels, *before.labels})),
+        annotations=tuple(sorted({*wanted.annotations, *before.annotations})),
+        taints=tuple(sorted({*wanted.taints, *before.taints})),
     )
+
+
+UNKNOWN: Final = " "  # no label has such a value
+
+
+def unknown_node(owned: Record) -> Mapping[str, Any]:
+    """A Node that nobody can look at now: it has our keys, with values that equal no wanted one."""
+    taints = [dict(zip(("key", "effect"), key.rsplit(":", 1), strict=True), value=UNKNOWN) for key in owned.taints]
+    marks = {"labels": dict.fromkeys(owned.labels, UNKNOWN), "annotations": dict.fromkeys(owned.annotations, UNKNOWN)}
+    return {"metadata": marks, "spec": {"taints": taints}}
 
 
 def make_stage(title: str, steps: Iterable[Step | None], *, at_once: int = 1, critical: bool = False) -> Stage:

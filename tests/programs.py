@@ -24,7 +24,16 @@ def build_standin(*versions: str) -> Path:
     """A mirror folder with the stand-in, in the release's layout; built once and kept in the cache."""
     folder = user_cache_path("bootstrap") / "standins" / "k3s"
     for version in versions:
-        command = [sys.executable, str(STANDIN), "--version", version, "--arch", "amd64", "--output", str(folder / version)]
+        command = [
+            sys.executable,
+            str(STANDIN),
+            "--version",
+            version,
+            "--arch",
+            "amd64",
+            "--output",
+            str(folder / version),
+        ]
         subprocess.run(command, check=True, stdout=sys.stderr)
     return folder
 
@@ -48,7 +57,9 @@ def describe(mirror: str) -> str:
     if not mirror:
         return "the real k3s, downloaded from its releases"
     if Path(mirror) == user_cache_path("bootstrap") / "standins" / "k3s":
-        return "a STAND-IN for k3s: the real one can't be downloaded here (a mirror folder in BOOTSTRAP_MIRROR brings it)"
+        return (
+            "a STAND-IN for k3s: the real one can't be downloaded here (a mirror folder in BOOTSTRAP_MIRROR brings it)"
+        )
     return f"what the mirror {mirror} holds"
 
 

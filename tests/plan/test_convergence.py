@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -138,5 +138,5 @@ class Operator(RuleBasedStateMachine):
             assert len(self.world.living_clusters()) <= 1
 
 
-Operator.TestCase.settings = settings(max_examples=40, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
+Operator.TestCase.settings = settings(max_examples=int(__import__("os").environ.get("N","40")), stateful_step_count=12, phases=[Phase.generate, Phase.explicit],  deadline=None, suppress_health_check=list(HealthCheck))
 TestConvergence = Operator.TestCase

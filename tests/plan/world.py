@@ -176,6 +176,7 @@ class World:
         self.hosts: dict[str, ModelHost] = {}
         self.clusters: dict[int, ModelCluster] = {}
         self.values: dict[str, str] = {}
+        self.guarded: set[int] = set()  # clusters that must not lose their quorum
         self.meet(inventory)
 
     def meet(self, inventory: Inventory) -> None:
@@ -298,6 +299,7 @@ class World:
     def execute(self, plan: Plan, most: int | None = None) -> int:
         """Do the plan's steps, at most so many; returns how many were done."""
         done = 0
+        self.guarded = {number for number, cluster in self.clusters.items() if self._has_quorum(cluster)}
         for stage in plan.stages:
             for host in stage.hosts():
                 for step in stage.steps_of(host):
@@ -378,9 +380,11 @@ class World:
             unit.active = "inactive"
 
     def _guard_quorum(self, place: ModelHost) -> None:
-        """A step of ours must not cost the quorum that is there."""
+        """A step of ours must not cost a quorum that was there when the plan was made."""
         cluster = self.clusters.get(place.cluster)
         if cluster is None or place.name not in cluster.members or not self._has_quorum(cluster) or cluster.kind != "etcd":
+            return
+        if cluster.number not in self.guarded:
             return
         left = len(self._alive(cluster) - {place.name})
         if len(cluster.members) > 2 and left < len(cluster.members) // 2 + 1:

@@ -9,6 +9,13 @@ from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
 
 RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 SCRIPTS = "https://raw.githubusercontent.com/k3s-io/k3s"
+# Packaged part -> its Deployment in kube-system; servicelb has none until a Service asks for one.
+PACKAGED = {
+    "coredns": "coredns",
+    "local-storage": "local-path-provisioner",
+    "metrics-server": "metrics-server",
+    "traefik": "traefik",
+}
 BINARIES = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
 
 
@@ -90,6 +97,15 @@ class K3s:
 
     def api_port(self, host: Host) -> int:
         return server_port(host)
+
+    def workloads(self, inventory: Inventory) -> Sequence[str]:
+        """The packaged parts that are not disabled (docs.k3s.io/installation/packaged-components)."""
+        keys = effective(inventory.controllers[0])
+        disabled = keys.get("disable") or ()
+        off = set(disabled.split(",") if isinstance(disabled, str) else disabled)
+        if keys.get("disable-helm-controller"):
+            off.add("traefik")
+        return [name for part, name in PACKAGED.items() if part not in off]
 
     def brings_network(self, inventory: Inventory) -> bool:
         """False when the CNI comes from elsewhere: Nodes are then expected to be NotReady until it is there."""

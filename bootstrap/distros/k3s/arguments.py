@@ -25,7 +25,10 @@ KEYS: Mapping[tuple[str, str], str] = {
     ("kube-apiserver-arg", "service-node-port-range"): "service-node-port-range",
     ("kube-apiserver-arg", "advertise-address"): "advertise-address",
 }
-ALIASES = {"kube-controller-arg": "kube-controller-manager-arg", "kube-cloud-controller-arg": "kube-cloud-controller-manager-arg"}
+ALIASES = {
+    "kube-controller-arg": "kube-controller-manager-arg",
+    "kube-cloud-controller-arg": "kube-cloud-controller-manager-arg",
+}
 
 
 def check_arguments(inventory: Inventory, layer: Layer, path: Path, value: object) -> Iterator[NativeProblem]:

@@ -36,7 +36,12 @@ class Cluster:
     @cached_property
     def members(self) -> tuple[Host, ...]:
         """Controllers that hold the datastore: their presence, not their place in the list, decides who founds."""
-        return tuple(host for host in self.controllers if has_datastore(self.facts(host)))
+        return tuple(host for host in self.controllers if self._has_datastore(self.facts(host)))
+
+    def _has_datastore(self, facts: HostFacts) -> bool:
+        """Certificates alone are also what a join leaves that was cut off: only with proof they stand for a datastore elsewhere."""
+        proven = bool(facts.record and facts.record.applied) or is_running(facts, "k3s")
+        return has_datastore(facts) and (facts.values["datastore"] != "external" or self.is_external or proven)
 
     @cached_property
     def founder(self) -> Host:
@@ -74,6 +79,12 @@ class Cluster:
         return any(self.facts(host).values.get("datastore") == "etcd" for host in self.members)
 
     @property
+    def rises(self) -> bool:
+        """The API answers nowhere because k3s is down on controllers: this run starts it."""
+        down = (not is_running(self.facts(host), "k3s") for host in self.members)
+        return self.nodes is None and any(down)
+
+    @property
     def networked(self) -> bool:
         """Whether k3s brings the network itself: without one Nodes stay NotReady until a CNI is there."""
         return effective(self.founder).get("flannel-backend") != "none"
@@ -102,7 +113,7 @@ class Cluster:
         """In the cluster by its own traces: a server has the datastore, an agent its kubelet's certificate."""
         facts = self.facts(host)
         if host.role.controls:
-            return has_datastore(facts)
+            return self._has_datastore(facts)
         unit = facts.units.get("k3s-agent")
         joined = any(trace.endswith("client-kubelet.crt") for trace in facts.values.get("traces", ()))
         return unit is not None and unit.load == "loaded" and joined and not self.is_new
@@ -121,6 +132,11 @@ class Cluster:
         """A controller's address for other nodes: its node address, else where ssh goes."""
         found = self.facts(host).node_addresses(host) if host.name in self.plan_input.facts else host.node_addresses
         return found[0] if found else host.connection.address
+
+
+def is_running(facts: HostFacts, service: str) -> bool:
+    unit = facts.units.get(service)
+    return unit is not None and unit.is_running
 
 
 def bracket(address: str) -> str:

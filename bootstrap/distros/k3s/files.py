@@ -11,6 +11,7 @@ from bootstrap.distros.k3s.layout import (
     CONFIG,
     INSTALLER,
     JOIN,
+    REGISTRATION,
     REGISTRIES,
     SCRIPT,
     data_folder,
@@ -22,9 +23,6 @@ from bootstrap.driver import TemplateUse
 from bootstrap.model import Artifact, Facts, Host, Inventory, Lock
 from bootstrap.plan import wanted_marks
 
-# Read at each start like config.yaml, but what is in it counts only when the node registers: a change needs no restart,
-# since labels and taints of a registered node are set through the API.
-REGISTRATION = "/etc/rancher/k3s/config.yaml.d/20-registration.yaml"
 GENERATED_TOKEN = "${generated:token}"  # noqa: S105 - a reference
 PRIVATE = "0600"
 # Labels of these namespaces are refused from a kubelet unless they are among its own (k8s.io/kubelet, well_known_labels.go).
@@ -195,7 +193,9 @@ def join_file(*, founds_etcd: bool, server_url: str) -> str:
         return "# This server founds the etcd cluster.\ncluster-init: true\n"
     if server_url:
         return f"# Where this host asks to join.\nserver: {server_url}\n"
-    return "# Nothing to join: this server keeps the cluster in its own datastore, or in the one that config.yaml names.\n"
+    return (
+        "# Nothing to join: this server keeps the cluster in its own datastore, or in the one that config.yaml names.\n"
+    )
 
 
 def join_artifact(host: Host, *, founds_etcd: bool, server_url: str) -> Artifact:

@@ -185,16 +185,30 @@ rootless                           b bool restart
 REFUSED: Mapping[str, tuple[str, str]] = {
     "config": ("names the file that it would stand in", "leave it out"),
     "with-node-id": ("makes node names that are not the host's name", "leave it out: host names are unique here"),
-    "cluster-reset": ("would reset the cluster at every start", "it is a command of its own: `k3s server --cluster-reset`"),
+    "cluster-reset": (
+        "would reset the cluster at every start",
+        "it is a command of its own: `k3s server --cluster-reset`",
+    ),
     "cluster-reset-restore-path": ("would restore at every start", "it belongs to `k3s server --cluster-reset`"),
-    "disable-agent": ("makes a server without a Node, which can't be verified", "take role `controller` to keep pods off it"),
+    "disable-agent": (
+        "makes a server without a Node, which can't be verified",
+        "take role `controller` to keep pods off it",
+    ),
     "cluster-secret": ("is gone from k3s", "write `token` at the top level of the inventory"),
     "no-deploy": ("is gone from k3s", "write `disable`"),
     "no-flannel": ("is gone from k3s", "write `flannel-backend: none` in the `server` section"),
     "disable-selinux": ("is gone from k3s", "write `selinux: true` where it is wanted"),
     "multi-cluster-cidr": ("is gone from k3s", "leave it out"),
 }
-SHORT_FORMS: Mapping[str, str] = {"c": "config", "d": "data-dir", "i": "node-ip", "l": "log", "o": "write-kubeconfig", "s": "server", "t": "token"}
+SHORT_FORMS: Mapping[str, str] = {
+    "c": "config",
+    "d": "data-dir",
+    "i": "node-ip",
+    "l": "log",
+    "o": "write-kubeconfig",
+    "s": "server",
+    "t": "token",
+}
 
 
 @cache

@@ -7,6 +7,9 @@ from bootstrap.model import Host
 BINARY = "/usr/local/bin/k3s"
 CONFIG = "/etc/rancher/k3s/config.yaml"
 JOIN = "/etc/rancher/k3s/config.yaml.d/10-join.yaml"
+# Read at each start like config.yaml, but what is in it counts only when the node registers: a change needs no restart,
+# since labels and taints of a registered node are set through the API.
+REGISTRATION = "/etc/rancher/k3s/config.yaml.d/20-registration.yaml"
 REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 NODE_PASSWORD = "/etc/rancher/node/password"  # noqa: S105 - a path, not a password

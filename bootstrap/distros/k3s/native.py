@@ -30,7 +30,8 @@ LOGIN = re.compile(r"://[^/@\s:]*:[^@/\s]+@")  # user:password@ inside a datasto
 WIREGUARD = "is gone from k3s: `wireguard-native` took its place"
 GONE_BACKENDS = {"ipsec": WIREGUARD, "wireguard": WIREGUARD}
 OWN_FLAGS = {  # parts that are turned off by a key of their own instead of `disable`
-    name: f"disable-{name}" for name in ("network-policy", "helm-controller", "cloud-controller", "kube-proxy", "scheduler")
+    name: f"disable-{name}"
+    for name in ("network-policy", "helm-controller", "cloud-controller", "kube-proxy", "scheduler")
 }
 
 
@@ -63,7 +64,9 @@ def _check_version(inventory: Inventory) -> Iterator[NativeProblem]:
 def _wrong_hosts(section: Section) -> NativeProblem:
     kind, other = ("worker", "agent") if section.name == "server" else ("controller", "server")
     message = f"`{section.name}` keys have no effect here: {section.layer} is for {kind}s only"
-    return NativeProblem(section.path, message, f"write them under `{other}`, or under `{section.name}` at the top level")
+    return NativeProblem(
+        section.path, message, f"write them under `{other}`, or under `{section.name}` at the top level"
+    )
 
 
 def _check_keys(inventory: Inventory, section: Section) -> Iterator[NativeProblem]:
@@ -84,7 +87,10 @@ def _explain_unknown(name: str) -> tuple[str, str]:
     if name in SHORT_FORMS:
         return f"`{name}` is a short form", f"write `{SHORT_FORMS[name]}`"
     if name.endswith("+") and name[:-1] in keys():
-        return f"`{name}` is for drop-in files: layers are merged here already", f"write `{name[:-1]}` with the whole list"
+        return (
+            f"`{name}` is for drop-in files: layers are merged here already",
+            f"write `{name[:-1]}` with the whole list",
+        )
     return f"`{name}` is no key of k3s {KEYS_OF[0]}.{KEYS_OF[1]}", _guess(name)
 
 
@@ -122,7 +128,10 @@ def _explain_owner(inventory: Inventory, section: Section, key: Key) -> tuple[st
     if key.name == "agent-token-file":
         return "`agent-token-file` would hide the token from the hosts that join", "write `agent-token: ${file:PATH}`"
     if key.owner == "registries":
-        return f"`{key.name}` would point away from the rendered file", f"write the content under `{inventory.distro}.registries`"
+        return (
+            f"`{key.name}` would point away from the rendered file",
+            f"write the content under `{inventory.distro}.registries`",
+        )
     message = f"`{key.name}` has a field of its own in the inventory: `{key.owner}`"
     typed = find_typed(inventory, key.owner, section.layer.hosts)
     if typed:
@@ -146,7 +155,10 @@ def _check_value(key: Key, value: object) -> tuple[str, str] | None:
     if value is None:
         return f"`{key.name}` has no value", "leave the key out, or give it one"
     if _is_clear_secret(key, value):
-        return f"`{key.name}` holds a secret in clear, and what is in git is public", "write a reference: ${env:NAME}, ${secret:KEY}"
+        return (
+            f"`{key.name}` holds a secret in clear, and what is in git is public",
+            "write a reference: ${env:NAME}, ${secret:KEY}",
+        )
     if has_reference(value):
         return None
     return CHECKS[key.kind](key, value) or _check_choices(key, value)
@@ -160,9 +172,14 @@ def _is_clear_secret(key: Key, value: object) -> bool:
 
 def _check_text(key: Key, value: object) -> tuple[str, str] | None:
     if key.name == "write-kubeconfig-mode" and not (isinstance(value, str) and re.fullmatch(r"0?[0-7]{3}", value)):
-        return f"`{key.name}` must be a mode in quotes", 'such as "0600"; without quotes YAML makes another number of it'
+        return (
+            f"`{key.name}` must be a mode in quotes",
+            'such as "0600"; without quotes YAML makes another number of it',
+        )
     if not isinstance(value, str):
-        return f"`{key.name}` must be text", f'write it in quotes: "{_plain(value)}"' if not isinstance(value, list | dict) else ""
+        return f"`{key.name}` must be text", f'write it in quotes: "{_plain(value)}"' if not isinstance(
+            value, list | dict
+        ) else ""
     return None
 
 

@@ -34,16 +34,22 @@ def check_registries(section: Section) -> Iterator[NativeProblem]:
 
 def _check_mirror(path: Path, registry: str, entry: object) -> Iterator[NativeProblem]:
     if not isinstance(entry, Mapping):
-        yield NativeProblem(path, f"the mirror of {registry} must be a mapping", "write `endpoint:` with a list of URLs")
+        yield NativeProblem(
+            path, f"the mirror of {registry} must be a mapping", "write `endpoint:` with a list of URLs"
+        )
         return
     yield from _check_names(path, entry, ("endpoint", "rewrite"))
     endpoints = entry.get("endpoint") or []
     if not isinstance(endpoints, list):
-        yield NativeProblem((*path, "endpoint"), "`endpoint` must be a list of URLs", f"write `- {_add_scheme(endpoints)}`")
+        yield NativeProblem(
+            (*path, "endpoint"), "`endpoint` must be a list of URLs", f"write `- {_add_scheme(endpoints)}`"
+        )
         return
     for index, endpoint in enumerate(endpoints):
         if not re.match(r"https?://[^/\s]+", str(endpoint)) and not has_reference(endpoint):
-            yield NativeProblem((*path, "endpoint", index), f"`{endpoint}` is no URL", f"did you mean `{_add_scheme(endpoint)}`?")
+            yield NativeProblem(
+                (*path, "endpoint", index), f"`{endpoint}` is no URL", f"did you mean `{_add_scheme(endpoint)}`?"
+            )
     if not isinstance(entry.get("rewrite") or {}, Mapping):
         yield NativeProblem((*path, "rewrite"), "`rewrite` must be a mapping of patterns", "")
 
@@ -55,7 +61,9 @@ def _add_scheme(endpoint: object) -> str:
 def _check_config(path: Path, registry: str, entry: object) -> Iterator[NativeProblem]:
     if "://" in registry or "/" in registry:
         bare = registry.partition("://")[2] or registry
-        yield NativeProblem(path, "a registry's config is named by host and port alone", f"write `{bare.partition('/')[0]}`")
+        yield NativeProblem(
+            path, "a registry's config is named by host and port alone", f"write `{bare.partition('/')[0]}`"
+        )
     if not isinstance(entry, Mapping):
         yield NativeProblem(path, f"the config of {registry} must be a mapping", "write `auth:` and `tls:` in it")
         return
@@ -110,7 +118,10 @@ def _check_manifest_name(name: str) -> tuple[str, str] | None:
     match = MANIFEST_NAME.fullmatch(name)
     if match is None:
         hint = f"write `{_repair(name)}`"
-        return f"`{name}` is no file name that k3s applies: lower-case letters, digits, `-` and `.`, ending in .yaml", hint
+        return (
+            f"`{name}` is no file name that k3s applies: lower-case letters, digits, `-` and `.`, ending in .yaml",
+            hint,
+        )
     if match[1] in PACKAGED:
         hint = "take another name; a HelmChartConfig tunes a packaged chart"
         return f"k3s writes its own {name} at each start", hint
@@ -141,5 +152,8 @@ def _check_yaml(text: str) -> tuple[str, str] | None:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in its line {mark.line + 1}" if mark else ""
-        return f"the manifest is no YAML: {getattr(error, 'problem', None) or error}{where}", "k3s would only write this to its log"
+        return (
+            f"the manifest is no YAML: {getattr(error, 'problem', None) or error}{where}",
+            "k3s would only write this to its log",
+        )
     return None

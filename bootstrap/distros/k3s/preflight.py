@@ -48,7 +48,11 @@ class Subject:
 def check_host_facts(plan_input: PlanInput) -> list[Finding]:
     """Findings of all hosts that were seen, in the order of the inventory; those over several hosts first."""
     inventory = plan_input.inventory
-    seen = [Subject(inventory, host, plan_input.facts[host.name]) for host in inventory.hosts if host.name in plan_input.facts]
+    seen = [
+        Subject(inventory, host, plan_input.facts[host.name])
+        for host in inventory.hosts
+        if host.name in plan_input.facts
+    ]
     shared = [finding for check in SHARED_CHECKS for finding in check(seen)]
     return shared + [finding for subject in seen for check in CHECKS for finding in check(subject)]
 
@@ -83,7 +87,9 @@ def check_identities(seen: list[Subject]) -> Iterator[Finding]:
     """Two entries for one machine, machines copied from one image, machines under each other's name."""
     for subject, others in ((subject, seen[:index]) for index, subject in enumerate(seen)):
         same = next((other for other in others if _is_same_machine(subject.facts, other.facts)), None)
-        copied = next((o for o in others if o.facts.machine_id and o.facts.machine_id == subject.facts.machine_id), None)
+        copied = next(
+            (o for o in others if o.facts.machine_id and o.facts.machine_id == subject.facts.machine_id), None
+        )
         if same:
             hint = "give each its own address, or take one out of the inventory"
             yield subject.stop(f"it is the same machine as {same.host.name}", hint)
@@ -94,7 +100,9 @@ def check_identities(seen: list[Subject]) -> Iterator[Finding]:
     for subject in seen:
         hostname = subject.facts.hostname.partition(".")[0]
         if hostname != subject.host.name and hostname in names:
-            message = f"the machine at {subject.host.connection.address} calls itself {hostname}, which is another host here"
+            message = (
+                f"the machine at {subject.host.connection.address} calls itself {hostname}, which is another host here"
+            )
             yield subject.stop(message, "correct the address, or the hostname on the machine")
 
 
@@ -110,9 +118,13 @@ def _is_same_machine(one: HostFacts, other: HostFacts) -> bool:
 def check_platform(subject: Subject) -> Iterator[Finding]:
     arch, wanted = subject.facts.arch, subject.host.arch
     if arch not in ARCHES:
-        yield subject.stop(f"k3s has no release for its architecture, {arch or 'unknown'}", f"upstream has {', '.join(ARCHES)}")
+        yield subject.stop(
+            f"k3s has no release for its architecture, {arch or 'unknown'}", f"upstream has {', '.join(ARCHES)}"
+        )
     elif wanted and arch != wanted:
-        yield subject.stop(f"it is {arch}, the inventory says {wanted}", "correct `arch`, or leave it out: it is observed")
+        yield subject.stop(
+            f"it is {arch}, the inventory says {wanted}", "correct `arch`, or leave it out: it is observed"
+        )
     if subject.facts.init not in ("systemd", "openrc"):
         yield subject.stop("neither systemd nor OpenRC runs it", "k3s' installer knows no other service manager")
 
@@ -125,7 +137,9 @@ def check_occupants(subject: Subject) -> Iterator[Finding]:
     owner = _find_owner(subject.facts)
     if owner and owner != subject.inventory.cluster:
         message = f"it belongs to cluster {owner}"
-        yield subject.stop(message, f"`bootstrap remove {subject.host.name}` with that cluster's inventory, or correct the address")
+        yield subject.stop(
+            message, f"`bootstrap remove {subject.host.name}` with that cluster's inventory, or correct the address"
+        )
     elif not owner and subject.is_installed:
         yield subject.note("k3s is there already, and was not installed by this program: it will be taken over")
 
@@ -162,11 +176,17 @@ def _needed_ports(subject: Subject) -> dict[int, str]:
 def check_room(subject: Subject) -> Iterator[Finding]:
     folder = data_folder(subject.host)
     needed = ROOM_TO_WRITE if subject.is_installed else ROOM_TO_INSTALL[subject.host.role.controls]
-    places = {folder: needed, "/usr/local/bin": ROOM_TO_WRITE if subject.is_installed else ROOM_FOR_BINARY, "/etc": 1_000}
+    places = {
+        folder: needed,
+        "/usr/local/bin": ROOM_TO_WRITE if subject.is_installed else ROOM_FOR_BINARY,
+        "/etc": 1_000,
+    }
     for place, least in places.items():
         free = _find_free(subject.facts, place)
         if free is not None and free < least:
-            yield subject.stop(f"{place} has {_format_size(free)} free, {_format_size(least)} are needed", "make room there")
+            yield subject.stop(
+                f"{place} has {_format_size(free)} free, {_format_size(least)} are needed", "make room there"
+            )
 
 
 def _find_free(facts: HostFacts, folder: str) -> int | None:
@@ -187,7 +207,9 @@ def check_memory(subject: Subject) -> Iterator[Finding]:
     least = LEAST_MEMORY[subject.host.role.controls]
     if 0 < subject.facts.memory_kb < least:
         kind, advised = ("server", "2 GB") if subject.host.role.controls else ("agent", "512 MB")
-        yield subject.note(f"it has {_format_size(subject.facts.memory_kb)} of memory; k3s advises {advised} for a {kind}")
+        yield subject.note(
+            f"it has {_format_size(subject.facts.memory_kb)} of memory; k3s advises {advised} for a {kind}"
+        )
     if subject.facts.swap_kb:
         yield subject.note("swap is on: k3s starts all the same, but memory limits of pods are less exact")
 
@@ -204,7 +226,9 @@ def check_cgroups(subject: Subject) -> Iterator[Finding]:
             "boot with `systemd.unified_cgroup_hierarchy=1` on the kernel's command line,"
             " or give k3s `kubelet-arg: [fail-cgroupv1=false]`"
         )
-        yield subject.stop(f"it has cgroup v1, on which the kubelet of {subject.inventory.version} does not start", hint)
+        yield subject.stop(
+            f"it has cgroup v1, on which the kubelet of {subject.inventory.version} does not start", hint
+        )
 
 
 def _refuses_cgroup_v1(subject: Subject) -> bool:
@@ -236,7 +260,9 @@ def check_routes(subject: Subject) -> Iterator[Finding]:
     if subject.host.node_addresses or subject.host.node_interface:
         yield subject.note("it has no default route, which kube-proxy needs for service addresses", hint)
     else:
-        yield subject.stop("it has no default route, by which k3s finds the node's address", f"{hint}; or give `node_address`")
+        yield subject.stop(
+            "it has no default route, by which k3s finds the node's address", f"{hint}; or give `node_address`"
+        )
 
 
 def check_operations(subject: Subject) -> Iterator[Finding]:

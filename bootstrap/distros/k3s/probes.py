@@ -10,6 +10,7 @@ from bootstrap.distros.k3s.layout import (
     INSTALLER,
     JOIN,
     KUBECONFIG,
+    REGISTRATION,
     REGISTRIES,
     SCRIPT,
     data_folder,
@@ -25,7 +26,7 @@ SERVICES = ("k3s", "k3s-agent")
 def make_probes(host: Host, paths: tuple[str, ...]) -> tuple[Probe, ...]:
     """All looks at one host: shared ones first, then k3s'; `paths` are the rendered files."""
     data = data_folder(host)
-    files = tuple(dict.fromkeys((CONFIG, JOIN, REGISTRIES, SCRIPT, *paths)))
+    files = tuple(dict.fromkeys((CONFIG, JOIN, REGISTRIES, REGISTRATION, SCRIPT, *paths)))
     binaries = (BINARY, INSTALLER, *(image_path(host, arch) for arch in ("amd64", "arm64", "arm")))
     probes = shared_probes(files, binaries, SERVICES)
     probes += (

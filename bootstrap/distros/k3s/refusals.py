@@ -23,6 +23,7 @@ def refuse_impossible_changes(cluster: Cluster) -> None:
         *_fixed_changes(cluster),
         *_token_changes(cluster),
         *_datastore_changes(cluster),
+        *_separate_clusters(cluster),
     ]
     if reasons:
         raise PlanRefusedError(
@@ -55,6 +56,24 @@ def _datastore_changes(cluster: Cluster) -> Iterator[str]:
     embedded = sorted({str(cluster.facts(host).values["datastore"]) for host in cluster.members} & {"etcd", "sqlite"})
     if cluster.is_external and embedded:
         yield f"the datastore is {' and '.join(embedded)}; k3s can't move it to datastore-endpoint"
+    elsewhere = [host.name for host in cluster.members if cluster.facts(host).values["datastore"] == "external"]
+    if elsewhere and not cluster.is_external:
+        yield f"the datastore of {', '.join(elsewhere)} is an external one; k3s can't move it, and datastore-endpoint names none"
+
+
+def _separate_clusters(cluster: Cluster) -> Iterator[str]:
+    """A datastore on the host itself serves one server, and servers of one cluster show nodes in common."""
+    alone = [host.name for host in cluster.members if cluster.facts(host).values["datastore"] == "sqlite"]
+    for name in alone if len(cluster.members) > 1 else ():
+        others = ", ".join(host.name for host in cluster.members if host.name != name)
+        yield f"{name} has a datastore of its own beside {others}: these are separate clusters"
+        return
+    first: Mapping[str, Any] = {}
+    for host in cluster.members:
+        nodes = cluster.facts(host).values.get("nodes") or {}
+        first = first or nodes
+        if nodes and not first.keys() & nodes.keys():
+            yield f"{host.name} serves another cluster, with the nodes {', '.join(sorted(nodes))}"
 
 
 def _fixed_changes(cluster: Cluster) -> Iterator[str]:

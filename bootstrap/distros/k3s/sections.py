@@ -45,7 +45,9 @@ def find_layers(inventory: Inventory) -> Iterator[Layer]:
     for name, values in _mapping(document.get("groups")).items():
         yield Layer(("groups", name), _mapping(values), tuple(h for h in inventory.hosts if name in h.groups))
     for name, values in _mapping(document.get("hosts")).items():
-        yield Layer(("hosts", name), _mapping(values), tuple(h for h in inventory.hosts if h.origin[:2] == ("hosts", name)))
+        yield Layer(
+            ("hosts", name), _mapping(values), tuple(h for h in inventory.hosts if h.origin[:2] == ("hosts", name))
+        )
 
 
 def find_sections(inventory: Inventory) -> Iterator[Section]:

@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,7 +56,31 @@ func (a *agent) run() error {
 		notifyReady()
 	}
 	k.startShim()
-	return k.work()
+	failed := make(chan error, 1)
+	go k.watchNetwork(failed)
+	go k.work()
+	return <-failed
+}
+
+// watchNetwork ends a node whose range of pod addresses lies outside the cluster's, as flannel does.
+func (k *kubelet) watchNetwork(failed chan error) {
+	if k.cluster.FlannelBackend == "none" {
+		return
+	}
+	for {
+		node, err := k.api.get(k.path())
+		address, _, rangeErr := net.ParseCIDR(textAt(node, "spec", "podCIDR"))
+		if err == nil && rangeErr == nil {
+			first, _, _ := strings.Cut(k.cluster.ClusterCIDR, ",")
+			if _, whole, err := net.ParseCIDR(first); err == nil && !whole.Contains(address) {
+				time.Sleep(time.Second)
+				failed <- fmt.Errorf("flannel exited: failed to register flannel network: failed to acquire lease: subnet %q specified in the flannel net config "+
+					"doesn't contain %q PodCIDR of the %q node", first, textAt(node, "spec", "podCIDR"), k.nodeName)
+			}
+			return
+		}
+		time.Sleep(time.Second)
+	}
 }
 
 // checkKubeletArguments refuses what a kubelet of this version refuses.
@@ -259,7 +284,7 @@ func nodeInfo() object {
 		"containerRuntimeVersion": "containerd://2.3.2-k3s1", "kubeletVersion": version, "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": runtime.GOARCH}
 }
 
-func (k *kubelet) work() error {
+func (k *kubelet) work() {
 	for {
 		k.renewLease()
 		k.postStatus()
