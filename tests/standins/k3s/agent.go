@@ -113,7 +113,8 @@ func (a *agent) startBalancer() error {
 		host = net.JoinHostPort(parsed.Hostname(), "443")
 	}
 	port := a.opts.text("lb-server-port")
-	a.balancer = &balancer{file: filepath.Join(a.dir, "etc", "k3s-agent-load-balancer.json"), serverURL: a.serverURL, first: host}
+	a.balancer = &balancer{file: filepath.Join(a.dir, "etc", "k3s-agent-load-balancer.json"), serverURL: a.serverURL, first: host,
+		sick: map[string]bool{}, open: map[net.Conn]string{}}
 	a.balancer.load()
 	if err := a.balancer.listen(net.JoinHostPort("127.0.0.1", port)); err != nil {
 		return err
@@ -302,31 +303,68 @@ func (a *agent) checkSnapshotter() error {
 	return nil
 }
 
-// learnServers keeps the balancer's list of servers up to date.
+// learnServers keeps the balancer's list of servers up to date, and knows which of them are well.
 func (a *agent) learnServers() {
+	certFile, keyFile := a.certPath("client-kubelet")+".crt", a.certPath("client-kubelet")+".key"
 	go func() {
 		for {
-			if info, err := connect(a.proxyURL, a.token, "", nil, a.certPath("client-kubelet")+".crt", a.certPath("client-kubelet")+".key"); err == nil {
+			if info, err := connect(a.proxyURL, a.token, "", nil, certFile, keyFile); err == nil {
 				if content, err := info.get("/v1-k3s/apiservers"); err == nil {
 					var servers []string
 					if json.Unmarshal(content, &servers) == nil && len(servers) > 0 {
 						a.balancer.set(servers)
 					}
 				}
+				a.checkServers(*info)
 			}
 			time.Sleep(2 * time.Second)
 		}
 	}()
 }
 
-// balancer passes connections on to one of the known servers, the first that answers.
+func (a *agent) checkServers(info access) {
+	for _, address := range a.balancer.candidates() {
+		info.url = "https://" + address
+		_, err := info.do("GET", "/v1-k3s/readyz", nil, 2*time.Second)
+		a.balancer.mark(address, err == nil)
+	}
+}
+
+// balancer passes connections on to one of the known servers: the last good one, then the others, sick ones at the end.
 type balancer struct {
-	mu               sync.Mutex
-	file, serverURL  string
-	first            string
-	servers          []string
-	lastGood         string
-	connectionNumber int
+	mu              sync.Mutex
+	file, serverURL string
+	first           string
+	servers         []string
+	lastGood        string
+	sick            map[string]bool
+	open            map[net.Conn]string
+}
+
+// mark notes how a server is; connections to one that fell sick are closed, so that clients go elsewhere.
+func (b *balancer) mark(address string, well bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fell := !well && !b.sick[address]
+	b.sick[address] = !well
+	if !fell {
+		return
+	}
+	for conn, server := range b.open {
+		if server == address {
+			conn.Close()
+		}
+	}
+}
+
+func (b *balancer) track(conn net.Conn, address string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if address == "" {
+		delete(b.open, conn)
+		return
+	}
+	b.lastGood, b.open[conn] = address, address
 }
 
 type balancerFile struct {
@@ -358,14 +396,19 @@ func (b *balancer) candidates() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	seen := map[string]bool{"": true}
-	var list []string
+	var well, sick []string
 	for _, address := range append(append([]string{b.lastGood}, b.servers...), b.first) {
-		if !seen[address] {
-			seen[address] = true
-			list = append(list, address)
+		if seen[address] {
+			continue
+		}
+		seen[address] = true
+		if b.sick[address] {
+			sick = append(sick, address)
+		} else {
+			well = append(well, address)
 		}
 	}
-	return list
+	return append(well, sick...)
 }
 
 func (b *balancer) listen(address string) error {
@@ -394,9 +437,8 @@ func (b *balancer) pass(conn net.Conn) {
 			continue
 		}
 		defer upstream.Close()
-		b.mu.Lock()
-		b.lastGood = address
-		b.mu.Unlock()
+		b.track(conn, address)
+		defer b.track(conn, "")
 		done := make(chan struct{}, 2)
 		go copyHalf(upstream, conn, done)
 		go copyHalf(conn, upstream, done)

@@ -22,7 +22,10 @@ var errCanceled = errors.New("context canceled")
 type command func(args []string) error
 
 func main() {
-	argv := append([]string{}, os.Args...)
+	argv := make([]string, len(os.Args))
+	for i, arg := range os.Args {
+		argv[i] = strings.Clone(arg) // hideArguments overwrites the memory of the originals
+	}
 	if name := filepath.Base(argv[0]); isClientTool(name) {
 		exitWith(runClientTool(name, argv[1:]))
 	}

@@ -187,7 +187,7 @@ func (s *server) supervise(w http.ResponseWriter, r *http.Request, name string) 
 }
 
 func (s *server) coreReadyz(w http.ResponseWriter, r *http.Request, who user) {
-	if !s.apiReady.Load() {
+	if !s.apiReady.Load() || s.db.barrier(time.Second) != nil {
 		sendError(w, 503, "ServiceUnavailable", "runtime core not ready")
 		return
 	}
