@@ -184,6 +184,13 @@ func (c *consensus) isVoter(id string) bool {
 	return false
 }
 
+// votes tells whether this member itself is a voter.
+func (c *consensus) votes() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.isVoter(c.id)
+}
+
 func (c *consensus) hasMajority(counts func(member) bool) bool {
 	voters, agreed := c.voters(), 0
 	for _, m := range voters {

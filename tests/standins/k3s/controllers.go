@@ -52,9 +52,34 @@ func (s *server) labelOwnNode() {
 			if textAt(node, "metadata", "deletionTimestamp") == "" {
 				putAt(node, union(listAt(node, "metadata", "finalizers"), finalizers), "metadata", "finalizers")
 			}
+			if s.etcd {
+				s.markVoter(node)
+			}
 			return mergePatch(node, object{"metadata": object{"labels": clone(labels), "annotations": clone(annotations)}}).(object), nil
 		})
 	}
+}
+
+// markVoter keeps the node's condition EtcdIsVoter: False while the member learns, True once it votes.
+func (s *server) markVoter(node object) {
+	fresh := object{"type": "EtcdIsVoter", "status": "False", "reason": "MemberIsLearner",
+		"message": "Node has not been promoted to voting member of the etcd cluster"}
+	if s.db.votes() {
+		fresh = object{"type": "EtcdIsVoter", "status": "True", "reason": "MemberNotLearner",
+			"message": "Node is a voting member of the etcd cluster"}
+	}
+	before := conditionOf(node, "EtcdIsVoter")
+	if textAt(before, "status") == textAt(fresh, "status") {
+		return
+	}
+	fresh["lastTransitionTime"], fresh["lastHeartbeatTime"] = stamp(time.Now()), stamp(time.Now())
+	var kept []any
+	for _, condition := range listAt(node, "status", "conditions") {
+		if textAt(condition, "type") != "EtcdIsVoter" {
+			kept = append(kept, condition)
+		}
+	}
+	putAt(node, append(kept, fresh), "status", "conditions")
 }
 
 // controllers runs on every server; only the leader of the datastore works, the others deploy their manifests.
