@@ -44,11 +44,12 @@ class ScannedKey:
 def hops(host_name: str, connection: Connection, settings: SshSettings) -> tuple[tuple[str, Connection], ...]:
     """The servers on the way, each with the connection that leads to it, the host itself last.
 
-    A jump goes by its address. Scanning one logs in to those before it, so pin them in this order.
+    A jump goes by its address, `[address]:port` on another port than 22. Scanning one logs in to those before it, so pin them in this order.
     """
     jumps = ssh_config.jumps(connection, settings.config)
-    before = [replace(connection, **_end_of(jump), jumps=jumps[:index]) for index, jump in enumerate(jumps)]
-    return (*((jump.address, jump) for jump in before), (host_name, connection))
+    names = [hop.names[0] for hop in ssh_config.resolve(host_name, connection, settings.config)]
+    ways = [replace(connection, **_end_of(jump), jumps=jumps[:index]) for index, jump in enumerate(jumps)]
+    return tuple(zip(names, (*ways, connection), strict=True))
 
 
 def _end_of(jump: Jump) -> dict[str, Any]:

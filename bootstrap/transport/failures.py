@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bootstrap.errors import (
@@ -33,7 +33,10 @@ def require_pins(hop: Hop, pins: Pins) -> Pins:
     trust = f"bootstrap trust {hop.label}"
     if pins.keys:
         raise HostKeyError(
-            hop.label, "its pinned host key is revoked", why=describe(pins.keys), next_step=f"{trust} --replace"
+            hop.label,
+            "its pinned host key is revoked",
+            why=describe(pins.keys),
+            next_step=f"bootstrap trust --replace {hop.label}",
         )
     if pins.authorities:
         why = "known_hosts has only a @cert-authority line for it, and host certificates are not supported"
@@ -51,6 +54,15 @@ def wrong_key(hop: Hop, pins: Pins, offered: HostKey) -> HostKeyError:
         "its host key is not the pinned one; nothing was sent to it",
         why=f"pinned {describe(pins.usable)}, offered {describe([offered])}",
         next_step=f"if the machine was reinstalled: bootstrap trust --replace {hop.label}",
+    )
+
+
+def unknown_key_type(hop: Hop, keys: Iterable[HostKey]) -> HostKeyError:
+    return HostKeyError(
+        hop.label,
+        "its pinned host key is of a type that is not supported",
+        why=describe(keys),
+        next_step=f"bootstrap trust --replace {hop.label}",
     )
 
 
@@ -83,7 +95,7 @@ def unreachable(hop: Hop, error: BaseException, timeout: float) -> UnreachableEr
 
 def _cause(place: str, error: BaseException, timeout: float) -> tuple[str, str]:
     number = getattr(error, "errno", 0)
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):
         return f"the name in {place} is not found", "check the address in the inventory, or the name server"
     if isinstance(error, ConnectionRefusedError):
         return f"{place} refused the connection", "is sshd running there, on this port?"
@@ -120,7 +132,7 @@ def refused_login(hop: Hop, error: Exception, tried: Sequence[str]) -> Authentic
         cure = "load the key into an agent (ssh-add), or run on a terminal to be asked for its passphrase"
     why = f"tried {', '.join(tried)}" if tried else "there is no key to try: no agent and none in ~/.ssh"
     if isinstance(error, paramiko.BadAuthenticationType):
-        why = f"it does not accept keys, only {', '.join(error.allowed_types)}"
+        why = f"a key alone does not do there, it asks for {', '.join(error.allowed_types)}"
     return AuthenticationError(
         hop.label, f"{hop.place} accepted no key of ours for {hop.user}", why=why, next_step=cure
     )

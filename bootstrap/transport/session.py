@@ -1,14 +1,12 @@
 """Logs in to the servers of a route, each with pinned keys. Importing this imports fabric and paramiko."""
 
 import contextlib
-import logging
 import math
 import socket
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import fabric
 import paramiko
 import stamina
 
@@ -19,46 +17,10 @@ from bootstrap.transport.identities import Identity
 from bootstrap.transport.known_hosts import HostKey, Pins
 from bootstrap.transport.settings import SshSettings
 from bootstrap.transport.ssh_config import Hop
+from bootstrap.transport.wire import PinnedConnection, open_tunnel, silence, transport_factory
 
 AUTH_TIMEOUT = 30.0  # seconds: a host without a name server thinks for 20
 Opened = TypeVar("Opened")
-ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # by key type, where the names differ
-
-
-class FastTransport(paramiko.Transport):
-    """Paramiko's protocol with what costs least first, and nothing of SHA-1, CBC or MD5."""
-
-    _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-    _preferred_macs = (
-        "hmac-sha2-256-etm@openssh.com",
-        "hmac-sha2-512-etm@openssh.com",
-        "hmac-sha2-256",
-        "hmac-sha2-512",
-    )
-
-
-class PinnedConnection(fabric.Connection):  # type: ignore[misc]
-    """Fabric's connection, which never adds a key by itself and does not touch the Config that threads share."""
-
-    # without a class attribute of this name Fabric writes it into the shared Config, which is then re-merged
-    inline_ssh_env = None
-
-    def open_gateway(self) -> paramiko.Channel:
-        """The tunnel through the hop before, with a time limit."""
-        return open_tunnel(self.gateway.transport, self.host, self.port, float(self.connect_timeout))
-
-
-def open_tunnel(transport: paramiko.Transport, address: str, port: int, timeout: float) -> paramiko.Channel:
-    """A channel to stand in for a socket. Paramiko's own thread closes it, and would print what that raises."""
-    channel = transport.open_channel("direct-tcpip", (address, port), ("", 0), timeout=timeout)
-    close = channel.close
-
-    def close_quietly() -> None:
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            close()
-
-    channel.close = close_quietly  # type: ignore[method-assign]
-    return channel
 
 
 class KeyAuthentication:
@@ -81,13 +43,16 @@ class KeyAuthentication:
 
     def _offer(self, transport: paramiko.Transport, key: paramiko.PKey) -> bool:
         try:
-            return not transport.auth_publickey(self._user, key)
+            wanted = transport.auth_publickey(self._user, key)
         except paramiko.BadAuthenticationType:
             raise
         except paramiko.AuthenticationException as error:
             if "timeout" in str(error):
                 raise TimeoutError(str(error)) from None
             return False
+        if wanted:  # the key was right, and not enough
+            raise paramiko.BadAuthenticationType("more than a key is asked for", list(wanted))
+        return True
 
 
 class Login:
@@ -120,7 +85,7 @@ class Login:
         connection = self._prepare(sock, authentication)
         try:
             connection.open()
-            connection.transport.set_keepalive(sockets.KEEPALIVE)
+            connection.transport.watch()
         except Exception as error:
             _discard(connection, sock)
             if isinstance(error, BootstrapError):
@@ -165,7 +130,7 @@ class Login:
         hop = self._hop
         try:
             sock = sockets.open_socket(hop.address, hop.port, ends - time.monotonic())
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for a name that can be none
             raise failures.unreachable(hop, error, self._timeout) from None
         try:
             greeting = sockets.peek(sock, ends - time.monotonic())
@@ -203,23 +168,13 @@ class Login:
         return connection
 
 
-def transport_factory(keys: Iterable[HostKey]) -> Callable[..., paramiko.Transport]:
-    """Asks the server for a key of the pinned types first: a host with several keys shows the one we know."""
-    wanted = [name for key in keys for name in ALGORITHMS.get(key.type, (key.type,))]
-
-    def make(sock: Any, disabled_algorithms: Any = None) -> paramiko.Transport:  # noqa: ANN401
-        transport = FastTransport(sock, disabled_algorithms=disabled_algorithms)
-        options = transport.get_security_options()
-        known = options.key_types
-        options.key_types = tuple(dict.fromkeys((*(name for name in wanted if name in known), *known)))
-        return transport
-
-    return make
-
-
 def _pin(client: paramiko.SSHClient, hop: Hop, keys: Iterable[HostKey]) -> None:
+    """Raises HostKeyError when no pinned key is of a type that paramiko knows, such as ssh-dss or sk-ssh-ed25519."""
+    known = [key for key in keys if any(key.type in kind.identifiers() for kind in paramiko.key_classes)]
+    if not known:
+        raise failures.unknown_key_type(hop, keys)
     name = hop.address if hop.port == 22 else f"[{hop.address}]:{hop.port}"
-    for key in keys:
+    for key in known:
         client.get_host_keys().add(name, key.type, paramiko.PKey.from_type_string(key.type, key.blob))
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
 
@@ -268,11 +223,3 @@ def close_chain(chain: list[PinnedConnection]) -> None:
     for connection in reversed(chain):
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             connection.client.close()
-
-
-def silence() -> None:
-    """Paramiko logs tracebacks of broken connections to stderr; our errors say it all."""
-    for name in ("paramiko", "invoke", "fabric", "stamina"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.CRITICAL + 1)
-        logger.propagate = False

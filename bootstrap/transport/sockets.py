@@ -6,6 +6,7 @@ from typing import Any
 
 DEAD_AFTER = 15.0  # seconds without an acknowledgement until the kernel gives a connection up
 KEEPALIVE = 5  # seconds
+QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux alone has it
 
 
 class QuickSocket(socket.socket):
@@ -22,8 +23,8 @@ class QuickSocket(socket.socket):
 
 
 def acknowledge_at_once(sock: socket.socket) -> None:
-    if hasattr(socket, "TCP_QUICKACK"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+    if QUICKACK is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
 
 
 def tune(sock: socket.socket) -> None:

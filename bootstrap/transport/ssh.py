@@ -15,7 +15,7 @@ from bootstrap.transport.settings import SshSettings, load_settings
 
 if TYPE_CHECKING:
     from bootstrap.transport.exchange import Exchange
-    from bootstrap.transport.session import PinnedConnection
+    from bootstrap.transport.wire import PinnedConnection
 
 __all__ = ["SshSettings", "SshTransport", "connect", "load_settings"]
 

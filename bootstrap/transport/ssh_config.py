@@ -86,7 +86,8 @@ def resolve(host_name: str, connection: Connection, config: SshConfig) -> tuple[
     found = config.lookup(connection.address)
     target = Jump(connection.address, connection.port or 0, connection.user, connection.identity_files)
     hops = [_hop(jump.address, jump, config.lookup(jump.address)) for jump in jumps(connection, config)]
-    return (*hops, _hop(host_name, target, found))
+    host = _hop(host_name, target, found)
+    return (*hops, replace(host, names=tuple(dict.fromkeys((host_name, *host.names)))))
 
 
 def jumps(connection: Connection, config: SshConfig) -> tuple[Jump, ...]:
@@ -102,7 +103,7 @@ def jumps(connection: Connection, config: SshConfig) -> tuple[Jump, ...]:
 def _hop(label: str, jump: Jump, found: dict[str, Any]) -> Hop:
     address = str(found.get("hostname", jump.address))
     port = jump.port or int(found.get("port", 22))
-    names = (label, token_of(address, port), token_of(jump.address, port))
+    names = (token_of(address, port), token_of(jump.address, port))
     return Hop(
         label=label,
         address=address,

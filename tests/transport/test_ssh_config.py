@@ -39,6 +39,7 @@ def test_the_inventory_wins_over_the_configuration(tmp_path: Path) -> None:
     jump, hop = resolve("pi-1", given, config(tmp_path, text))
     assert (hop.port, hop.user, hop.identity_files, hop.identities_only) == (22, "ops", ("/keys/a",), True)
     assert (jump.address, jump.port, jump.user) == ("bastion", 2222, "nobody")
+    assert (jump.names, hop.names) == (("[bastion]:2222",), ("pi-1", "10.0.0.1"))
 
 
 def test_a_jump_chain_of_the_configuration_is_taken_hop_by_hop(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Pinned host keys against a real sshd: a wrong one is refused before anything of ours is offered."""
 
+import base64
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from private_sshd import Sshd, make_key
+from private_sshd import HOST, Sshd, make_key
 
 from bootstrap.errors import HostKeyError
+from bootstrap.model import Jump
 from bootstrap.transport.known_hosts import parse_line
 from bootstrap.transport.ssh import connect
 
@@ -29,8 +32,6 @@ def refusal(server: Sshd, *lines: str) -> str:
 
 
 def test_the_pinned_key_is_accepted_by_name_by_address_and_hashed(sshd: Sshd) -> None:
-    import subprocess
-
     for line in (f"box {sshd.public_key()}", f"{sshd.token} {sshd.public_key()}"):
         connect("box", sshd.connection(), sshd.settings(line)).close()
     settings = sshd.settings(f"{sshd.token} {sshd.public_key()}")
@@ -109,3 +110,24 @@ def test_a_certificate_authority_is_refused_as_unsupported(sshd: Sshd) -> None:
     message = refusal(sshd, f"@cert-authority * {sshd.public_key()}")
     assert "@cert-authority" in message
     assert "not supported" in message
+
+
+def test_a_pin_of_an_unknown_type_is_named_and_harmless_beside_a_known_one(sshd: Sshd) -> None:
+    body = b"ssh-dss"
+    blob = len(body).to_bytes(4, "big") + body + b"\0\0\0\1x"
+    old = f"box ssh-dss {base64.b64encode(blob).decode()}"
+    assert "not supported" in refusal(sshd, old)
+    connect("box", sshd.connection(), sshd.settings(old, f"box {sshd.public_key()}")).close()
+
+
+def test_a_server_on_another_port_of_the_same_address_is_another_server(
+    make_sshd: Callable[..., Sshd], tmp_path: Path
+) -> None:
+    bastion, target = make_sshd(), make_sshd()
+    lines = (
+        f"{HOST} {other_key(tmp_path)}",  # whatever listens on port 22 there
+        f"{bastion.token} {bastion.public_key()}",
+        f"{target.token} {target.public_key()}",
+    )
+    jump = Jump(bastion.address, bastion.port, "root", (str(bastion.user_key),))
+    connect("box", target.connection(jumps=(jump,)), target.settings(*lines)).close()

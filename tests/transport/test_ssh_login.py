@@ -152,7 +152,12 @@ def test_a_wrong_passphrase_is_said_so_and_asked_no_second_time(sshd: Sshd, encr
 def test_a_host_that_takes_passwords_only_is_said_so(make_sshd: Callable[..., Sshd]) -> None:
     server = make_sshd("PubkeyAuthentication no", "PasswordAuthentication yes")
     message = refusal(server, server.settings())
-    assert "only password" in message
+    assert "a key alone does not do there, it asks for password" in message
+
+
+def test_a_host_that_wants_a_key_and_more_is_said_so(make_sshd: Callable[..., Sshd]) -> None:
+    server = make_sshd("AuthenticationMethods publickey,password", "PasswordAuthentication yes")
+    assert "it asks for password" in refusal(server, server.settings())
 
 
 def test_a_host_that_never_answers_the_login_is_given_up(

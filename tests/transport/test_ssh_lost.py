@@ -12,6 +12,7 @@ import pytest
 from private_sshd import Relay, Sshd, attempt, end_of, running, tcp_server, wait_for
 
 from bootstrap.errors import ConnectionLostError, DeadlineError, TransportError, UnreachableError
+from bootstrap.model import Jump
 from bootstrap.transport.ssh import SshTransport, connect
 
 
@@ -62,6 +63,42 @@ def test_a_frozen_server_is_given_up_at_the_deadline(server: Sshd, lonely: SshTr
     assert [type(failure) for failure in failures] == [DeadlineError]
     assert "silent since" in str(failures[0])
     wait_for(lambda: not running("sleep 86422"), "the host to end the command by itself")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signs of life are asked for each second, and three may be missed."""
+    from bootstrap.transport import sockets, wire
+
+    monkeypatch.setattr(sockets, "KEEPALIVE", 1)
+    monkeypatch.setattr(wire, "MAX_UNANSWERED", 3)
+
+
+def test_a_frozen_server_is_given_up_without_waiting_for_a_long_deadline(
+    impatient: None, server: Sshd, make_sshd: Callable[..., Sshd]
+) -> None:
+    bastion = make_sshd()
+    jump = Jump(bastion.address, bastion.port, "root", (str(bastion.user_key),))
+    lines = (f"{bastion.token} {bastion.public_key()}", f"box {server.public_key()}")
+    for jumps in ((), (jump,)):
+        transport = connect("box", server.connection(jumps=jumps), server.settings(*lines))
+        thread, failures = run_in_thread(transport, "sleep 86425", 3600)
+        wait_for(lambda: running("sleep 86425"), "the command to start")
+        server.signal_sessions(signal.SIGSTOP)
+        thread.join(30)
+        assert [type(failure) for failure in failures] == [ConnectionLostError]
+        transport.close()
+        server.signal_sessions(signal.SIGKILL)
+        end_of("sleep 86425")
+        wait_for(lambda: not server.sessions(), "the session to end")
+
+
+def test_an_idle_connection_lives_on(impatient: None, server: Sshd) -> None:
+    transport = connect("box", server.connection(), server.settings())
+    assert transport.run("sleep 6; echo still here", deadline=30).stdout == "still here\n"
+    time.sleep(6)
+    assert transport.run("echo and here").stdout == "and here\n"
+    transport.close()
 
 
 def test_closing_a_connection_to_a_frozen_server_does_not_hang(server: Sshd, lonely: SshTransport) -> None:
