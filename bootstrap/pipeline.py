@@ -17,7 +17,6 @@ from bootstrap.progress import HostLogs, Progress
 from bootstrap.report import StatusRow
 from bootstrap.session import LOCK_FILE, Session
 
-
 LOOKS_AFTER_CHANGE = 3  # good ones in a row
 
 

@@ -57,6 +57,7 @@ LOCK = Lock(
     tuple(_locked("k3s", version, "amd64") for version in (OLD, NEW))
     + tuple(_locked("install.sh", version, "any") for version in (OLD, NEW))
 )
+STOPPED = ("inactive", "failed")
 VERSIONS = {file.sha256: file.version for file in LOCK.files if file.name == "k3s"}
 
 
@@ -81,9 +82,7 @@ def change_host(inventory: Inventory, name: str, **changes: Any) -> Inventory:
 
 def change_native(inventory: Inventory, native: Mapping[str, Any], *names: str) -> Inventory:
     """Give the hosts (all without names) this native section, as layers would."""
-    hosts = tuple(
-        replace(host, native=native) if not names or host.name in names else host for host in inventory.hosts
-    )
+    hosts = tuple(replace(host, native=native) if not names or host.name in names else host for host in inventory.hosts)
     return replace(inventory, hosts=hosts)
 
 
@@ -202,8 +201,9 @@ class World:
     def reboot(self, *names: str) -> None:
         for name in names:
             for service, unit in self.hosts[name].units.items():
-                unit.active = "inactive"
-                self._start(self.hosts[name], service)
+                unit.active = "failed"
+                if BINARY in self.hosts[name].files and self.hosts[name].datastore != "removed":
+                    self._start(self.hosts[name], service)
         self.settle()
 
     def edit(self, name: str, path: str, content: str | None) -> None:
@@ -277,7 +277,9 @@ class World:
     def _runs(self, name: str, cluster: int) -> bool:
         host = self.hosts[name]
         unit = host.units.get("k3s")
-        return host.cluster == cluster and host.datastore != "removed" and unit is not None and unit.active != "inactive"
+        return (
+            host.cluster == cluster and host.datastore != "removed" and unit is not None and unit.active not in STOPPED
+        )
 
     def _has_quorum(self, cluster: ModelCluster) -> bool:
         needed = len(cluster.members) // 2 + 1 if cluster.kind == "etcd" else 1
@@ -370,19 +372,28 @@ class World:
 
     def _uninstall(self, place: ModelHost) -> None:
         self._stop_all(place)
-        kept = {path: file for path, file in place.files.items() if not path.startswith(("/etc/rancher", "/usr/local", "/var/lib"))}
+        kept = {
+            path: file
+            for path, file in place.files.items()
+            if not path.startswith(("/etc/rancher", "/usr/local", "/var/lib"))
+        }
         self.hosts[place.name] = ModelHost(place.name, place.address, files=kept, machine=place.machine)
 
     def _stop_all(self, place: ModelHost) -> None:
         for unit in place.units.values():
-            if unit.active != "inactive":
+            if unit.active not in STOPPED:
                 self._guard_quorum(place)
             unit.active = "inactive"
 
     def _guard_quorum(self, place: ModelHost) -> None:
         """A step of ours must not cost a quorum that was there when the plan was made."""
         cluster = self.clusters.get(place.cluster)
-        if cluster is None or place.name not in cluster.members or not self._has_quorum(cluster) or cluster.kind != "etcd":
+        if (
+            cluster is None
+            or place.name not in cluster.members
+            or not self._has_quorum(cluster)
+            or cluster.kind != "etcd"
+        ):
             return
         if cluster.number not in self.guarded:
             return
@@ -392,10 +403,10 @@ class World:
 
     def _start_step(self, place: ModelHost, service: str, verb: str) -> None:
         unit = place.unit(service)
-        if verb == "restart" and unit.active != "inactive":
+        if verb == "restart" and unit.active not in STOPPED:
             self._guard_quorum(place)
             unit.active = "inactive"
-        if unit.active == "inactive":
+        if unit.active in STOPPED:
             self._start(place, service)
 
     def _start(self, place: ModelHost, service: str) -> None:
@@ -435,10 +446,10 @@ class World:
         return {key: value for text in texts for key, value in (yaml.safe_load(text) or {}).items()}
 
     def _server(self, host: ModelHost, settings: Mapping[str, Any], unit: ModelUnit) -> bool:
-        if not host.datastore and not self._join_or_found(host, settings):
+        if not host.datastore and not ("token" in settings and self._join_or_found(host, settings)):
             return False
         cluster = self.clusters[host.cluster]
-        if cluster.token != settings["token"]:
+        if cluster.token != settings.get("token", host.token):
             raise StepFailedError(f"{host.name}: started with a token that is not the cluster's")
         if host.datastore == "sqlite" and settings.get("cluster-init"):
             host.datastore = cluster.kind = "etcd"
@@ -486,6 +497,8 @@ class World:
         return cluster.passwords.setdefault(host.name, host.password) == host.password
 
     def _agent(self, host: ModelHost, settings: Mapping[str, Any]) -> bool:
+        if not {"server", "token"} <= settings.keys():
+            return False
         cluster = self.clusters.get(host.cluster) if host.certificate else self._asked_cluster(str(settings["server"]))
         if cluster is None or cluster.token != settings["token"] or not self._has_quorum(cluster):
             return False
@@ -498,7 +511,12 @@ class World:
         if host.name not in cluster.nodes:
             taints = [_taint(text) for text in settings.get("node-taint") or ()]
             cluster.nodes[host.name] = {
-                "metadata": {"name": host.name, "labels": {"kubernetes.io/hostname": host.name}, "annotations": {}},
+                "metadata": {
+                    "name": host.name,
+                    "uid": f"{id(cluster)}-{host.name}",
+                    "labels": {"kubernetes.io/hostname": host.name},
+                    "annotations": {},
+                },
                 "spec": {"taints": taints},
                 "status": {},
             }
@@ -513,7 +531,11 @@ class World:
 
     def _refresh_node(self, cluster: ModelCluster, name: str, node: dict[str, Any]) -> None:
         host = self.hosts.get(name)
-        runs = host is not None and host.cluster == cluster.number and any(u.active == "active" for u in host.units.values())
+        runs = (
+            host is not None
+            and host.cluster == cluster.number
+            and any(u.active == "active" for u in host.units.values())
+        )
         ready = "True" if runs else "Unknown"
         node["status"]["conditions"] = [{"type": "Ready", "status": ready}]
         if name in cluster.members and cluster.kind == "etcd":
@@ -545,7 +567,7 @@ class World:
     def _delete_node(self, cluster: ModelCluster, name: str) -> None:
         host = self.hosts.get(name)
         if host is not None and host.cluster == cluster.number:
-            if any(unit.active != "inactive" for unit in host.units.values()):
+            if any(unit.active not in STOPPED for unit in host.units.values()):
                 raise StepFailedError(f"the node of {name} is deleted while its k3s runs")
             if name in cluster.members and host.datastore == "etcd":
                 host.datastore = "removed"
@@ -573,7 +595,9 @@ class World:
     def _wait(self, step: Step, place: ModelHost, script: str) -> None:
         service = re.search(r"systemctl show .* (k3s\S*) \|", script)
         if service and place.unit(service[1]).active != "active":
-            raise StepFailedError(f"{place.name}: {step.title}: {service[1]} is {place.unit(service[1]).active} for ever")
+            raise StepFailedError(
+                f"{place.name}: {step.title}: {service[1]} is {place.unit(service[1]).active} for ever"
+            )
         if "get --raw /readyz" in script and not self._serves(place.name):
             raise StepFailedError(f"{place.name}: {step.title}: the API is not ready")
         node = re.search(r"/api/v1/nodes/([\w.-]+)", script)

@@ -76,11 +76,14 @@ def parse_token(text: str) -> Secret | None:
     return Secret(token.rsplit(":", 1)[-1]) if token else None
 
 
-# `get --raw` asks the API and writes no discovery cache on the host.
+# `get --raw` asks the API and writes no discovery cache on the host. More than once, for a lost etcd leader costs seconds.
 NODES_SCRIPT = f"""
 [ -x {BINARY} ] && [ -s {KUBECONFIG} ] || exit 0
 pidof k3s k3s-server >/dev/null 2>&1 || [ -e /run/k3s/containerd/containerd.sock ] || exit 0
-timeout 15 {BINARY} kubectl get --raw /api/v1/nodes --request-timeout=10s
+for try in 1 2 3; do
+  timeout 10 {BINARY} kubectl get --raw /api/v1/nodes --request-timeout=8s && break
+  sleep 2
+done
 """
 
 

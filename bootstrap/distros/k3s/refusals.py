@@ -68,11 +68,12 @@ def _separate_clusters(cluster: Cluster) -> Iterator[str]:
         others = ", ".join(host.name for host in cluster.members if host.name != name)
         yield f"{name} has a datastore of its own beside {others}: these are separate clusters"
         return
-    first: Mapping[str, Any] = {}
+    first: set[str] = set()
     for host in cluster.members:
         nodes = cluster.facts(host).values.get("nodes") or {}
-        first = first or nodes
-        if nodes and not first.keys() & nodes.keys():
+        identities = {str(node["metadata"].get("uid") or name) for name, node in nodes.items()}
+        first = first or identities
+        if identities and not first & identities:
             yield f"{host.name} serves another cluster, with the nodes {', '.join(sorted(nodes))}"
 
 

@@ -116,8 +116,8 @@ def plan_remove(plan_input: PlanInput, name: str) -> Plan:
             f"no other controller answers, so {name} can't be taken out of the cluster",
             next_step="`bootstrap reset` removes the whole cluster",
         )
-    if host is not None and host.role.controls:
-        refuse_last_vote(cluster, host)
+    if name in cluster.voters or (host is not None and host.role.controls):
+        refuse_last_vote(cluster, name)
     elif host is None and name not in (cluster.nodes or {}):
         raise PlanRefusedError(f"neither the inventory nor the cluster has a {name}")
     stage = make_stage(f"take {name} out of the cluster", _remove_steps(cluster, name, host, asked.name), critical=True)
@@ -128,15 +128,15 @@ def plan_remove(plan_input: PlanInput, name: str) -> Plan:
     )
 
 
-def refuse_last_vote(cluster: Cluster, host: Host) -> None:
+def refuse_last_vote(cluster: Cluster, name: str) -> None:
     """Raises PlanRefusedError when the etcd quorum would not survive."""
     if not cluster.has_etcd:
         if len(cluster.members) <= 1:
             raise PlanRefusedError(
-                f"{host.name} is the only controller", next_step="`bootstrap reset` removes the whole cluster"
+                f"{name} is the only controller", next_step="`bootstrap reset` removes the whole cluster"
             )
         return
-    reason = refuse_removal(host.name, cluster.voters)
+    reason = refuse_removal(name, cluster.voters)
     if reason:
         raise PlanRefusedError(
             reason, next_step="bring the missing controllers back first: `bootstrap status` shows them"

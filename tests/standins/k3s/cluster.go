@@ -73,6 +73,7 @@ func (s *server) peerTLS(name string, by *authority) (*tls.Config, error) {
 
 func (s *server) peerURL() string   { return "https://" + net.JoinHostPort(s.nodeIPs[0], "2380") }
 func (s *server) clientURL() string { return "https://" + net.JoinHostPort(s.nodeIPs[0], "2379") }
+func (s *server) resetFlag() string { return filepath.Join(s.dir, "db", "reset-flag") }
 func (s *server) nameFile() string  { return filepath.Join(s.etcdDir(), "name") }
 
 // checkTombstone lets a member that was removed start over as a new one, if it knows whom to join.
@@ -136,6 +137,7 @@ func (s *server) startDatastore() error {
 		}
 	}
 	c.start()
+	os.Remove(s.resetFlag())
 	go s.publish(name)
 	go s.manageMembers()
 	return nil

@@ -325,7 +325,7 @@ func (s *server) saveSnapshot(dir, base string) (string, error) {
 
 // resetCluster makes this server the only member, of its own data or of a snapshot's, and ends.
 func (s *server) resetCluster() error {
-	flagFile := filepath.Join(s.dir, "db", "reset-flag")
+	flagFile := s.resetFlag()
 	snapshot := s.opts.text("cluster-reset-restore-path")
 	if exists(flagFile) && snapshot == "" {
 		return fmt.Errorf("starting kubernetes: start managed database: Managed etcd cluster membership was previously reset, please remove the cluster-reset flag and start k3s normally. "+
