@@ -146,8 +146,7 @@ class Operator(RuleBasedStateMachine):
         try:
             plan = self.world.plan()
         except PlanRefusedError as error:
-            assert "lost its quorum" in str(error), error
-            self.follow_the_advice()
+            self.follow_the_advice(error)
             plan = self.world.plan()
         for text in (plan_to_json(plan), format_plan(plan, color=False, width=100, host_count=len(self.world.hosts))):
             assert TOKEN not in text
@@ -157,8 +156,9 @@ class Operator(RuleBasedStateMachine):
         assert again.is_empty, format_plan(again, color=False, width=150, host_count=9)
         self.check_that_every_k3s_runs_with_its_files()
 
-    def follow_the_advice(self) -> None:
+    def follow_the_advice(self, error: PlanRefusedError) -> None:
         """One member alone again, as --cluster-reset makes it."""
+        assert "lost its quorum" in str(error), error
         (keeper, *_) = [host for host in self.world.hosts.values() if host.datastore == "etcd"]
         self.world.clusters[keeper.cluster].members = {keeper.name}
         self.world.reboot(keeper.name)
