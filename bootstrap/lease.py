@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap.errors import LockedError, TransportError
+from bootstrap.errors import BootstrapError, LockedError, TransportError
 from bootstrap.facts import LEASE_PATH, RUN_FOLDER
 from bootstrap.operations import LOST_LEASE, fence, sweep_script
 from bootstrap.shell import quote
 from bootstrap.transport import Transport
 
 REFRESH = 15.0  # seconds between refreshes
+IS_HELD = 9  # exit code of take_script
 STALE = 60.0  # seconds of the host's uptime without one: the holder is dead or cut off
 
 FIELDS_SCRIPT = """\
@@ -76,23 +77,34 @@ def may_take_over(found: dict[str, object], uptime: float) -> bool:
     return dead or age > STALE or age < 0
 
 
-def take_script(replaced_run: str) -> str:
-    """Create the lease, or replace that of `replaced_run`. Exit 9: somebody holds it; prints uptime and the lease."""
+def take_script(replaced: str) -> str:
+    """Create the lease, or put it in the place of one with the text `replaced`.
+
+    Exit 9: somebody holds it; prints uptime and the lease. A link appears whole or not at all, and only where nothing is.
+    What was moved away is looked at again: between look and move another run may have put its own lease there.
+    """
+    taken = f"{LEASE_PATH}.taken-$$"
     replace = f"""
-if [ -e {LEASE_PATH} ] && grep -qF {quote(f'"run": "{replaced_run}"')} {LEASE_PATH}; then mv {LEASE_PATH} {LEASE_PATH}.old && rm -f {LEASE_PATH}.old; fi
+if [ "$(cat {LEASE_PATH} 2>/dev/null)" = {quote(replaced.rstrip())} ] && mv {LEASE_PATH} "{taken}"; then
+  [ "$(cat "{taken}")" = {quote(replaced.rstrip())} ] || ln "{taken}" {LEASE_PATH} 2>/dev/null || true
+  rm -f "{taken}"
+fi
 """
     return f"""set -u
-umask 077; mkdir -p {RUN_FOLDER}
-{FIELDS_SCRIPT}{replace if replaced_run else ""}
-if ( set -C; new > {LEASE_PATH} ) 2>/dev/null; then exit 0; fi
-echo "$uptime"; cat {LEASE_PATH}; exit 9
+umask 077; mkdir -p {RUN_FOLDER} || exit 1
+{FIELDS_SCRIPT}{replace if replaced else ""}
+mine="{LEASE_PATH}.mine-$$"
+new > "$mine" && grep -q '"run": ' "$mine" || {{ rm -f "$mine"; echo "the lease can't be written" >&2; exit 1; }}
+if ln "$mine" {LEASE_PATH} 2>/dev/null; then rm -f "$mine"; exit 0; fi
+rm -f "$mine"
+echo "$uptime"; cat {LEASE_PATH}; exit {IS_HELD}
 """
 
 
 def refresh_script(holder: Holder) -> str:
     return f"""set -u
 {fence(holder.run)}umask 077
-{FIELDS_SCRIPT}new > {LEASE_PATH}.new && mv {LEASE_PATH}.new {LEASE_PATH}
+{FIELDS_SCRIPT}new > {LEASE_PATH}.new && grep -qF {quote(f'"run": "{holder.run}"')} {LEASE_PATH}.new && mv {LEASE_PATH}.new {LEASE_PATH}
 """
 
 
@@ -134,11 +146,12 @@ class Leases:
             if result.ok:
                 self._held.append(host)
                 return
-            uptime, _, text = result.stdout.partition("\n")
-            found = _load(text)
-            if not may_take_over(found, float(uptime or 0)):
+            if result.exit_code != IS_HELD:
+                raise BootstrapError("the lease can't be taken", where=host, why=result.stderr.strip())
+            uptime, _, replaced = result.stdout.partition("\n")
+            found = _load(replaced)
+            if not may_take_over(found, float(uptime)):
                 raise _locked(host, found, float(uptime))
-            replaced = str(found.get("run", ""))
         raise LockedError(
             "the lease changes hands faster than it can be taken", where=host, next_step="try again in a minute"
         )
@@ -161,6 +174,8 @@ class Leases:
     def release(self) -> None:
         """Give all back; what can't be reached goes stale by itself."""
         self._ended.set()
+        if self._thread:
+            self._thread.join(timeout=10.0)  # a refresh on its way would put back what is released here
         with ThreadPoolExecutor(max_workers=16) as pool:
             list(pool.map(self._release_one, self._held))
         self._held = []

@@ -1,8 +1,9 @@
 """Scripts for one host that run exactly once per boot, whatever happens to the connection. Pure text and its reading.
 
 An operation is a folder below /run (a reboot empties it, as a reboot ends what ran): its script, its standard
-input, its exit code. The folder appears whole by rename; `mkdir started` is the gate that lets one starter
-through, so asking twice attaches instead of running twice. The remote command outlives its connection anyway.
+input, its exit code. The folder appears whole by rename, which only the first of two starters succeeds with; `mkdir
+started` is the gate that lets one runner through, so asking twice attaches instead of running twice. The remote
+command outlives its connection anyway.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from bootstrap.facts import LEASE_PATH, RUN_FOLDER
 from bootstrap.shell import quote
 
 LOST_LEASE: Final = 75
+TIME_IS_UP: Final = 124  # as coreutils' timeout says it; busybox' ends with the signal's number
 SLICE: Final = 15.0  # seconds that one exec waits before it reports "still running"
 MOST_OUTPUT: Final = 1 << 20  # bytes of each stream that come back
 
@@ -35,28 +37,38 @@ def _run_field(run: str) -> str:
     return f'"run": "{run}"'
 
 
-def start_script(run: str, identity: str, title: str, script: str, deadline: float, mark: str) -> str:
-    """Start the operation unless it is there, then wait a slice for its end. Standard input is the operation's."""
+def start_script(
+    run: str, identity: str, title: str, script: str, deadline: float, mark: str, *, input_size: int = 0
+) -> str:
+    """Start the operation unless it is there, then wait a slice for its end.
+
+    Standard input is the operation's; `input_size` tells its bytes, so that one cut short by a lost connection starts nothing.
+    """
     folder = _folder(identity)
     return f"""set -u
 {fence(run)}umask 077
 dir={folder}
 if [ ! -d "$dir" ]; then
-  new="$dir.new"; rm -rf "$new"; mkdir -p "$new"
-  cat > "$new/stdin"
-  printf '%s\\n' {quote(title)} > "$new/title"
-  cat > "$new/script" <<'{mark}'
+  new="$dir.new-$$"; rm -rf "$new"
+  mkdir -p "$new" && cat > "$new/stdin" && [ "$(wc -c < "$new/stdin")" -eq {input_size} ] &&
+  printf '%s\\n' {quote(title)} > "$new/title" &&
+  cat > "$new/script" <<'{mark}' &&
 {script}
 {mark}
-  cat > "$new/run" <<'{mark}'
+  cat > "$new/run" <<'{mark}' &&
 mkdir "$1/started" 2>/dev/null || exit 0
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 umask 022; cd /
+uptime() {{ cut -d. -f1 /proc/uptime; }}
+end=$(( $(uptime) + {deadline:.0f} ))
 timeout -k 10 {deadline:.0f} sh "$1/script" < "$1/stdin" > "$1/stdout" 2> "$1/stderr"
-echo $? > "$1/exit-code.new"; rm -f "$1/stdin"; mv "$1/exit-code.new" "$1/exit-code"
+code=$?
+case $code in 137|143) [ "$(uptime)" -lt "$end" ] || code={TIME_IS_UP};; esac
+echo "$code" > "$1/exit-code.new"; rm -f "$1/stdin"; mv "$1/exit-code.new" "$1/exit-code"
 {mark}
-  mv -T "$new" "$dir"
+  mv -T "$new" "$dir" 2>/dev/null || rm -rf "$new"
 fi
+[ -e "$dir/run" ] || {{ echo "the script did not arrive whole below {RUN_FOLDER}" >&2; exit 1; }}
 {_launch(identity)}{_await()}"""
 
 
@@ -93,7 +105,7 @@ head -c {MOST_OUTPUT} "$dir/stderr" >&2
 
 
 def read_state(stdout: str, stderr: str) -> OperationState:
-    """What start_script or attach_script reported."""
+    """What start_script or attach_script reported. Raises ValueError for anything else."""
     head, _, body = stdout.partition("\n")
     if head == "running":
         return OperationState(None)
@@ -135,7 +147,7 @@ def download_script(url: str, path: str, mode: str, sha256: str, size: int) -> s
     return f"""set -u
 umask 077
 target={quote(path)}; new="$target.bootstrap-new"
-mkdir -p "$(dirname "$target")" && chmod 0755 "$(dirname "$target")" || exit 1
+( umask 022; mkdir -p "$(dirname "$target")" ) || exit 1
 trap 'rm -f "$new"' EXIT
 if command -v curl >/dev/null; then curl -fsSL --proto '=https' --connect-timeout 10 --max-filesize {size} -o "$new" {quote(url)} || exit 3
 elif command -v wget >/dev/null; then wget -q -T 10 -O "$new" {quote(url)} || exit 3

@@ -216,9 +216,12 @@ class Channels:
                 return self._transport.open_session(timeout=timeout)
             except paramiko.ChannelException as error:
                 if time.monotonic() > ends:
-                    cure = f"MaxSessions in its sshd_config should be {MAX_CHANNELS + 2} or more"
-                    raise TransportError(self._host, "it refuses a channel", why=str(error), next_step=cure) from None
+                    raise self._too_few_sessions(error) from None
                 time.sleep(0.05)
-            except (OSError, EOFError, paramiko.SSHException) as error:
+            except Exception as error:  # noqa: BLE001 - whatever ended the transport's thread
                 why = str(error) or "the connection broke"
                 raise UnreachableError(self._host, "the connection is dead; nothing was run", why=why) from None
+
+    def _too_few_sessions(self, error: paramiko.ChannelException) -> TransportError:
+        cure = f"MaxSessions in its sshd_config should be {MAX_CHANNELS + 2} or more"
+        return TransportError(self._host, "it refuses a channel", why=str(error), next_step=cure)

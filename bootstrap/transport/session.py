@@ -86,9 +86,9 @@ class Login:
         try:
             connection.open()
             connection.transport.watch()
-        except Exception as error:
+        except BaseException as error:
             _discard(connection, sock)
-            if isinstance(error, BootstrapError):
+            if not isinstance(error, Exception):  # Ctrl-C
                 raise
             silent = time.monotonic() > ends - 0.5
             raise failures.explain_login(self._hop, self._pins, error, authentication.tried, silent=silent) from None
@@ -110,7 +110,9 @@ class Login:
                 transport.banner_timeout = self._timeout
                 transport.start_client(timeout=self._timeout)
                 key = transport.get_remote_server_key()
-            except (OSError, EOFError, paramiko.SSHException) as error:
+            except (BootstrapError, HungUpError):
+                raise
+            except Exception as error:  # noqa: BLE001 - nonsense of a server may raise anything
                 silent = time.monotonic() > ends - 0.5
                 raise failures.explain_login(hop, self._pins, error, (), silent=silent) from None
         return HostKey(key.get_name(), key.asbytes())

@@ -21,6 +21,15 @@ def nodes(home: Repository, asked: str = "h1") -> dict[str, dict]:
     return {item["metadata"]["name"]: item for item in items}
 
 
+def settle(home: Repository, host: str) -> None:
+    """Wait until k3s of a host that was switched on is up: a plan made before would not be the plan of a second later."""
+    home.hosts.ssh(
+        host,
+        "for i in $(seq 120); do systemctl is-active -q k3s && k3s kubectl get --raw /readyz && exit; sleep 1; done; exit 1",
+        timeout=180,
+    )
+
+
 def ready(node: dict) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
 
@@ -72,6 +81,7 @@ def test_with_one_controller_down_no_other_is_restarted_or_removed(home: Reposit
     assert "etcd voters" in refused.text
     home.inventory.write_text(text)
     home.hosts.sandbox.start("h3")
+    settle(home, "h3")
     home.apply()
 
 
@@ -85,8 +95,10 @@ def test_two_unreachable_controllers_are_named_and_nothing_is_founded(home: Repo
     assert "h2" in refused.text
     assert "second cluster" in refused.text
     assert home.hosts.ssh("h1", "ls /usr/local/bin/k3s 2>/dev/null; true") == ""
-    home.hosts.sandbox.start("h2")
-    home.hosts.sandbox.start("h3")
+    for host in ("h2", "h3"):
+        home.hosts.sandbox.start(host)
+    for host in ("h2", "h3"):
+        settle(home, host)
     home.apply()
     assert set(nodes(home)) == {"h1", "h2", "h3", "h4", "h5"}
 

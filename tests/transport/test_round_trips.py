@@ -92,14 +92,14 @@ def test_a_small_file_crosses_the_line_twice(slow_line: SshTransport, ledger: Le
     assert ledger.turns() == 2
 
 
-def test_the_plain_way_of_the_library_would_cross_it_three_times(slow_line: SshTransport, ledger: Ledger) -> None:
+def test_the_plain_way_of_the_library_would_cross_it_more_often(slow_line: SshTransport, ledger: Ledger) -> None:
     slow_line.run("true")
     ledger.events.clear()
     stdin, stdout, _ = slow_line._chain[-1].client.exec_command("cat")
     stdin.write(b"x" * 20_000)
     stdin.channel.shutdown_write()
     stdout.read()
-    assert ledger.turns() == 3
+    assert ledger.turns() > 2
 
 
 def test_our_sockets_do_not_wait(sshd: Sshd) -> None:

@@ -1,5 +1,6 @@
 """Each way not to reach a host has its own words."""
 
+import random
 import shutil
 import socket
 import subprocess
@@ -130,3 +131,35 @@ def test_a_flipped_bit_on_the_line_is_a_broken_connection_and_nothing_worse(sshd
         with pytest.raises(TransportError):
             transport.run("echo not fine")
         transport.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_server_that_talks_nonsense_is_no_traceback(sshd: Sshd, seed: int) -> None:
+    nonsense = random.Random(seed).randbytes(5000)
+    with tcp_server(lambda sock: [sock.sendall(b"SSH-2.0-OpenSSH_9.9\r\n" + nonsense), sock.close()]) as port:
+        assert f"{HOST}:{port}" in failure(sshd, port=port)
+
+
+@pytest.mark.parametrize("limit", [1, 30, 60, 700, 1500, 1700, 1900, 2200, 2600, 3000, 3600, 4200, 5000])
+def test_a_line_that_breaks_after_any_number_of_bytes_is_no_traceback(sshd: Sshd, limit: int) -> None:
+    relay, passed = Relay(sshd.port), [0]
+
+    def count(data: bytes) -> bytes:
+        passed[0] += len(data)
+        if passed[0] > limit:
+            relay.cut()
+        return data
+
+    def use(port: int) -> None:
+        connection = sshd.connection(port=port, connect_timeout=1.0)
+        transport = connect("box", connection, sshd.settings(f"box {sshd.public_key()}"))
+        for _ in range(10):
+            transport.run("true")
+
+    relay.bend = count
+    with tcp_server(relay.handle) as port, pytest.raises(TransportError):
+        use(port)
+
+
+def test_a_name_that_can_be_no_name_is_not_found(sshd: Sshd) -> None:
+    assert "is not found" in failure(sshd, address="a..b" + "x" * 80, port=22)
