@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bootstrap.cli import give, guarded
+from bootstrap.cli.console import give, guarded
 
 NAME = click.option("--name", default="default", show_default=True, envvar="BOOTSTRAP_SANDBOX", help="Which sandbox.")
 
