@@ -51,7 +51,7 @@ def _unit_check(service: str) -> str:
 if [ -d /run/systemd/system ]; then
   eval "$(systemctl show -p ActiveState -p SubState -p Job -p NRestarts {service} | sed 's/=\\(.*\\)/="\\1"/')"
   [ "${{NRestarts:-0}}" -lt {MOST_RESTARTS} ] || {{ echo "{service} has restarted itself $NRestarts times"; exit 2; }}
-  if [ -n "$Job" ] && [ "$Job" != 0 ] || [ "$ActiveState" != active ]; then echo "{service} is $ActiveState ($SubState)"; exit 1; fi
+  if [ "${{Job:-0}}" != 0 ] || [ "${{ActiveState:-unknown}}" != active ]; then echo "{service} is ${{ActiveState:-unknown}} (${{SubState:-}})"; exit 1; fi
 else
   rc-service {service} status >/dev/null 2>&1 || {{ echo "{service} is not started"; exit 1; }}
 fi
@@ -103,7 +103,7 @@ def wait_steady(service: str) -> Wait:
     script = f"""
 if [ -d /run/systemd/system ]; then
   eval "$(systemctl show -p ActiveState -p SubState -p ActiveEnterTimestampMonotonic {service} | sed 's/=\\(.*\\)/="\\1"/')"
-  [ "$ActiveState" = active ] || {{ echo "{service} is $ActiveState ($SubState)"; exit 1; }}
+  [ "${{ActiveState:-unknown}}" = active ] || {{ echo "{service} is ${{ActiveState:-unknown}} (${{SubState:-}})"; exit 1; }}
   age=$(( $(cut -d. -f1 /proc/uptime) - ActiveEnterTimestampMonotonic / 1000000 ))
   [ "$age" -ge 10 ] || {{ echo "{service} is up for $age s"; exit 1; }}
 else
