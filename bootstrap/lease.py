@@ -77,27 +77,30 @@ def may_take_over(found: dict[str, object], uptime: float) -> bool:
     return dead or age > STALE or age < 0
 
 
-def take_script(replaced: str) -> str:
-    """Create the lease, or put it in the place of one with the text `replaced`.
+def take_script(replaced: str | None) -> str:
+    """Create the lease, or put it in the place of one with the text `replaced` (which may be empty).
 
     Exit 9: somebody holds it; prints uptime and the lease. A link appears whole or not at all, and only where nothing is.
     What was moved away is looked at again: between look and move another run may have put its own lease there.
     """
-    taken = f"{LEASE_PATH}.taken-$$"
-    replace = f"""
-if [ "$(cat {LEASE_PATH} 2>/dev/null)" = {quote(replaced.rstrip())} ] && mv {LEASE_PATH} "{taken}"; then
-  [ "$(cat "{taken}")" = {quote(replaced.rstrip())} ] || ln "{taken}" {LEASE_PATH} 2>/dev/null || true
-  rm -f "{taken}"
-fi
-"""
     return f"""set -u
 umask 077; mkdir -p {RUN_FOLDER} || exit 1
-{FIELDS_SCRIPT}{replace if replaced else ""}
+{FIELDS_SCRIPT}{"" if replaced is None else _move_away(replaced.rstrip())}
 mine="{LEASE_PATH}.mine-$$"
 new > "$mine" && grep -q '"run": ' "$mine" || {{ rm -f "$mine"; echo "the lease can't be written" >&2; exit 1; }}
 if ln "$mine" {LEASE_PATH} 2>/dev/null; then rm -f "$mine"; exit 0; fi
 rm -f "$mine"
 echo "$uptime"; cat {LEASE_PATH}; exit {IS_HELD}
+"""
+
+
+def _move_away(text: str) -> str:
+    taken = f"{LEASE_PATH}.taken-$$"
+    return f"""
+if [ -e {LEASE_PATH} ] && [ "$(cat {LEASE_PATH})" = {quote(text)} ] && mv {LEASE_PATH} "{taken}"; then
+  [ "$(cat "{taken}")" = {quote(text)} ] || ln "{taken}" {LEASE_PATH} 2>/dev/null || true
+  rm -f "{taken}"
+fi
 """
 
 
@@ -139,7 +142,7 @@ class Leases:
         self._thread.start()
 
     def _take_one(self, host: str) -> None:
-        replaced = ""
+        replaced: str | None = None
         for _ in range(3):
             script = take_script(replaced)
             result = self._connect(host).run(script, stdin=self._holder.template().encode(), deadline=20.0)

@@ -42,7 +42,7 @@ def observe_host(transport: Transport, probes: Sequence[Probe]) -> HostFacts:
     now = (started + time.time()) / 2
     try:
         return make_host_facts(transport.host, read_answers(probes, mark, result.stdout), now=now)
-    except (ValueError, KeyError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         last = (result.stderr or result.stdout).strip().splitlines()[-1:]
         raise TransportError(
             transport.host,

@@ -17,6 +17,7 @@ from bootstrap.errors import (
     UnreachableError,
 )
 from bootstrap.model import (
+    CommandResult,
     Fetch,
     LockedFile,
     Plan,
@@ -32,6 +33,8 @@ from bootstrap.model import (
 )
 from bootstrap.operations import (
     LOST_LEASE,
+    TIME_IS_UP,
+    OperationState,
     attach_script,
     download_script,
     fence,
@@ -123,6 +126,8 @@ class Runner:
             detail, status = str(error), Status.INTERRUPTED if self.stop.is_set() else Status.UNKNOWN
         except BootstrapError as error:
             detail, status = str(error), Status.INTERRUPTED if self.stop.is_set() else Status.FAILED
+        except OSError as error:  # of this machine, such as a full disk: the other hosts go on
+            detail, status = f"this machine: {error}", Status.FAILED
         finally:
             self.running.pop(identity, None)
         result = StepResult(step, status, detail, time.monotonic() - started)
@@ -158,21 +163,22 @@ class Runner:
 
     def _fetch(self, step: Step, action: Fetch) -> str:
         if self.download_on_hosts and action.file.url.startswith("https://"):
-            problem = self._download(step, action)
-            if not problem:
+            problems: list[str] = []
+            self._again(step, lambda host: problems.extend(self._download(host, action)))
+            if not problems:
                 return "downloaded by the host"
-            self.logs.write(step.host, f"   not downloaded by the host: {problem}; uploading\n")
+            self.logs.write(step.host, f"   not downloaded by the host: {problems[-1]}; uploading\n")
         path = self.obtain(action.file)
         with self._uploads:
             self._again(step, lambda host: self._upload(host, action, path))
         return "uploaded"
 
-    def _download(self, step: Step, action: Fetch) -> str:
-        host = self.connect(step.place)
+    def _download(self, host: Transport, action: Fetch) -> list[str]:
+        """Why the host could not download it; empty when it could."""
         self._check_lease(host)
         script = download_script(action.file.url, action.path, action.mode, action.file.sha256, action.file.size)
         result = host.run(script, deadline=900.0)
-        return "" if result.ok else result.stderr.strip() or "no way to the internet, or neither curl nor wget"
+        return [] if result.ok else [result.stderr.strip() or "no way to the internet, or neither curl nor wget"]
 
     def _upload(self, host: Transport, action: Fetch, path: Path) -> None:
         self._check_lease(host)
@@ -206,6 +212,7 @@ class Runner:
             self.fill(action.script, self.saved),
             action.deadline,
             f"END-{secrets.token_hex(8)}",
+            input_size=len(stdin),
         )
         end = time.monotonic() + action.deadline + 30.0
         host, feed = self.connect(step.place), stdin
@@ -213,6 +220,8 @@ class Runner:
             try:
                 result = host.run(script, stdin=feed, deadline=60.0)
             except ConnectionLostError:
+                if time.monotonic() > end:
+                    raise
                 host = self._reconnect(step)  # the same script again: it attaches to what it started
                 continue
             if result.exit_code == LOST_LEASE:
@@ -221,7 +230,7 @@ class Runner:
                 raise StepError(
                     f"could not be started (exit code {result.exit_code})", where=step.place, why=_tail(result.stderr)
                 )
-            state = read_state(result.stdout, result.stderr)
+            state = self._read_state(step, result)
             if state.exit_code is not None:
                 return self._end_run(step, action, state.exit_code, state.stdout, state.stderr)
             if state.gone:
@@ -236,13 +245,20 @@ class Runner:
                 raise StepError("still runs on the host", where=step.place)
             script, feed = attach_script(identity), b""
 
+    def _read_state(self, step: Step, result: CommandResult) -> OperationState:
+        try:
+            return read_state(result.stdout, result.stderr)
+        except ValueError:
+            seen = _tail(f"{result.stdout}\n{result.stderr}")
+            raise StepError("the host's answer can't be read", where=step.place, why=seen) from None
+
     def _end_run(self, step: Step, action: Run, code: int, stdout: str, stderr: str) -> str:
         if code == 0 and action.save_as:
             self.saved[action.save_as] = Secret(stdout.strip())
             return ""
         output = "\n".join(part for part in (stdout.strip(), stderr.strip()) if part)
         self.logs.write(step.host, f"{output}\n")
-        if code == 124:
+        if code == TIME_IS_UP:
             raise DeadlineError(step.place, f"did not end within {action.deadline:.0f} s", why=_tail(output))
         if code != 0:
             raise StepError(f"exit code {code}", where=step.place, why=_tail(output))
@@ -256,6 +272,8 @@ class Runner:
             try:
                 result = host.run(wait_script(action.script, seconds), deadline=seconds + 60.0)
             except ConnectionLostError:
+                if time.monotonic() > end:
+                    raise
                 host = self._reconnect(step)
                 continue
             seen = result.stdout.strip()
