@@ -18,6 +18,7 @@ LINGERING = 0.5  # seconds that a process left behind, which holds the streams o
 SETTLING = 5.0  # seconds in which sshd may still count sessions that we have closed
 BLOCK = 1 << 20  # bytes handed to the channel at a time
 SMALL = 1 << 16  # bytes that go out at once, in the caller's own thread
+BROKEN = (OSError, EOFError, paramiko.SSHException)  # what a channel raises when it or its connection is gone
 # RFC 4254, section 8: echo, signals, line editing and every translation off, before the shell starts
 RAW_TERMINAL = b"".join(bytes([mode, 0, 0, 0, 0]) for mode in (36, 38, 50, 51, 53, 70)) + b"\0"
 
@@ -75,7 +76,7 @@ class Exchange:
 
     def send(self, content: bytes) -> None:
         """A few bytes, such as a password. A closed channel shows when it is read."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*BROKEN):
             self._channel.settimeout(max(0.1, self._ends - time.monotonic()))
             self._channel.sendall(self._send_early(content))
 
@@ -90,7 +91,7 @@ class Exchange:
 
     def finish(self) -> None:
         """End of input."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*BROKEN):
             self._channel.shutdown_write()
 
     def _send_early(self, content: bytes) -> bytes:
@@ -128,13 +129,13 @@ class Exchange:
 
     def _feed(self, head: bytes, source: BinaryIO) -> None:
         """A script may end without reading all: then the channel closes, and what is left is of no use."""
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*BROKEN, ValueError):  # ValueError: the owner closed the source meanwhile
             self._settle()
             self._channel.settimeout(None)
             self._channel.sendall(head)
             while block := source.read(BLOCK):
                 self._channel.sendall(block)
-            self._channel.shutdown_write()
+        self.finish()  # also when the source could not be read: the script sees that something is missing
 
     def read_until(self, reached: Callable[[Answer], bool]) -> None:
         """Collect output until `reached`, or the streams end. Raises NoAnswerError, OutputTooLargeError."""
@@ -177,7 +178,7 @@ class Exchange:
 
 def close_quietly(channel: paramiko.Channel) -> None:
     """A channel of a dead connection can't be closed any more, and need not be."""
-    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+    with contextlib.suppress(*BROKEN):
         channel.close()
 
 

@@ -30,40 +30,31 @@ def require_pins(hop: Hop, pins: Pins) -> Pins:
     """The pins, of which at least one can be used. Raises HostKeyError."""
     if pins.usable:
         return pins
-    trust = f"bootstrap trust {hop.label}"
     if pins.keys:
-        raise HostKeyError(
-            hop.label,
-            "its pinned host key is revoked",
-            why=describe(pins.keys),
-            next_step=f"bootstrap trust --replace {hop.label}",
-        )
+        what = f"the pinned host key of {hop.label} is revoked"
+        raise HostKeyError(hop.host, what, why=describe(pins.keys), next_step=f"bootstrap trust --replace {hop.label}")
+    why = f"known_hosts has no line for {' or '.join(hop.names)}"
     if pins.authorities:
         why = "known_hosts has only a @cert-authority line for it, and host certificates are not supported"
-        raise HostKeyError(hop.label, "no host key is pinned", why=why, next_step=trust)
-    names = " or ".join(hop.names)
-    raise HostKeyError(hop.label, "no host key is pinned", why=f"known_hosts has no line for {names}", next_step=trust)
+    what = f"no host key is pinned for {hop.label}"
+    raise HostKeyError(hop.host, what, why=why, next_step=f"bootstrap trust {hop.label}")
 
 
 def wrong_key(hop: Hop, pins: Pins, offered: HostKey) -> HostKeyError:
     """Both prints and what to do; nothing was sent to the server but the question for its key."""
     if offered in pins.revoked:
-        return HostKeyError(hop.label, "it offers a host key that is revoked", why=describe([offered]))
+        return HostKeyError(hop.host, f"{hop.label} offers a host key that is revoked", why=describe([offered]))
     return HostKeyError(
-        hop.label,
-        "its host key is not the pinned one; nothing was sent to it",
+        hop.host,
+        f"the host key of {hop.label} is not the pinned one; nothing was sent to it",
         why=f"pinned {describe(pins.usable)}, offered {describe([offered])}",
         next_step=f"if the machine was reinstalled: bootstrap trust --replace {hop.label}",
     )
 
 
 def unknown_key_type(hop: Hop, keys: Iterable[HostKey]) -> HostKeyError:
-    return HostKeyError(
-        hop.label,
-        "its pinned host key is of a type that is not supported",
-        why=describe(keys),
-        next_step=f"bootstrap trust --replace {hop.label}",
-    )
+    what = f"the pinned host key of {hop.label} is of a type that is not supported"
+    return HostKeyError(hop.host, what, why=describe(keys), next_step=f"bootstrap trust --replace {hop.label}")
 
 
 def check_greeting(hop: Hop, greeting: bytes) -> None:
@@ -72,25 +63,25 @@ def check_greeting(hop: Hop, greeting: bytes) -> None:
         raise HungUpError(greeting.decode("ascii", "replace").strip())
     if greeting.startswith(PENALTY):
         why = "sshd punishes failed logins from this address (PerSourcePenalties)"
-        raise UnreachableError(hop.label, f"{hop.place} refuses this machine for a while", why=why)
+        raise UnreachableError(hop.host, f"{hop.place} refuses this machine for a while", why=why)
 
 
 def hung_up(hop: Hop, timeout: float, said: str) -> UnreachableError:
     why = said or "too many logins at once (MaxStartups), or sshd can't start"
     return UnreachableError(
-        hop.label, f"{hop.place} closes the connection before the SSH banner, for {timeout:g} s", why=why
+        hop.host, f"{hop.place} closes the connection before the SSH banner, for {timeout:g} s", why=why
     )
 
 
 def no_banner(hop: Hop, timeout: float) -> UnreachableError:
     what = f"{hop.place}: port open, no SSH banner in {timeout:g} s"
-    return UnreachableError(hop.label, what, next_step="does another service listen there, or does the machine hang?")
+    return UnreachableError(hop.host, what, next_step="does another service listen there, or does the machine hang?")
 
 
 def unreachable(hop: Hop, error: BaseException, timeout: float) -> UnreachableError:
     """The cause of a failed TCP connect, in a person's words."""
     what, cure = _cause(hop.place, error, timeout)
-    return UnreachableError(hop.label, what, next_step=cure)
+    return UnreachableError(hop.host, what, next_step=cure)
 
 
 def _cause(place: str, error: BaseException, timeout: float) -> tuple[str, str]:
@@ -110,18 +101,20 @@ def explain_login(hop: Hop, pins: Pins, error: Exception, tried: Sequence[str], 
     """The cause of a failed handshake or login. `silent`: the time was up."""
     import paramiko
 
+    if isinstance(error, BootstrapError):
+        return error
     if isinstance(error, paramiko.BadHostKeyException):
         return wrong_key(hop, pins, HostKey(error.key.get_name(), error.key.asbytes()))
     if isinstance(error, paramiko.AuthenticationException):
         return refused_login(hop, error, tried)
     if isinstance(error, paramiko.ChannelException):
-        return UnreachableError(hop.label, f"the hop before it can't connect to {hop.place}", why=str(error))
+        return UnreachableError(hop.host, f"the hop before it can't connect to {hop.place}", why=str(error))
     if str(error).startswith("Error reading SSH protocol banner"):
-        return UnreachableError(hop.label, f"{hop.place}: no SSH banner") if silent else HungUpError()
+        return UnreachableError(hop.host, f"{hop.place}: no SSH banner") if silent else HungUpError()
     if isinstance(error, TimeoutError):
-        return UnreachableError(hop.label, f"{hop.place} did not answer while logging in")
+        return UnreachableError(hop.host, f"{hop.place} did not answer while logging in")
     why = str(error) or type(error).__name__
-    return UnreachableError(hop.label, f"the SSH handshake with {hop.place} failed", why=why)
+    return UnreachableError(hop.host, f"the SSH handshake with {hop.place} failed", why=why)
 
 
 def refused_login(hop: Hop, error: Exception, tried: Sequence[str]) -> AuthenticationError:
@@ -133,9 +126,7 @@ def refused_login(hop: Hop, error: Exception, tried: Sequence[str]) -> Authentic
     why = f"tried {', '.join(tried)}" if tried else "there is no key to try: no agent and none in ~/.ssh"
     if isinstance(error, paramiko.BadAuthenticationType):
         why = f"a key alone does not do there, it asks for {', '.join(error.allowed_types)}"
-    return AuthenticationError(
-        hop.label, f"{hop.place} accepted no key of ours for {hop.user}", why=why, next_step=cure
-    )
+    return AuthenticationError(hop.host, f"{hop.place} accepted no key of ours for {hop.user}", why=why, next_step=cure)
 
 
 def lost(host: str, why: str = "") -> ConnectionLostError:

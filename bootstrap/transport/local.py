@@ -95,10 +95,10 @@ class _Conversation:
                     key.data(key.fileobj)
 
     def _write(self, stream: IO[bytes]) -> None:
-        self._pending = self._pending or self._source.read(BLOCK)
         try:
+            self._pending = self._pending or self._source.read(BLOCK)
             written = os.write(stream.fileno(), self._pending) if self._pending else 0
-        except BrokenPipeError:  # the script ended without reading all
+        except OSError:  # the script ended without reading all, or it will see that something is missing
             written = 0
         self._pending = self._pending[written:]
         if not written:

@@ -17,16 +17,22 @@ MAX_DEPTH = 16  # of Include, as in ssh_config(5)
 class Hop:
     """One SSH server to log in to, all settings decided.
 
-    `names` are what its key may be pinned under, best first. No identity files: agent and the usual keys.
+    `host` is the host that we are on the way to; `names` are what the server's key may be pinned under, best first.
+    No identity files: agent and the usual keys.
     """
 
-    label: str
+    host: str
     address: str
     port: int
     user: str
     names: tuple[str, ...]
     identity_files: tuple[str, ...] = ()
     identities_only: bool = False
+
+    @property
+    def label(self) -> str:
+        """What `bootstrap trust` calls it: the host's name, or the place of a jump."""
+        return self.names[0]
 
     @property
     def place(self) -> str:
@@ -41,8 +47,23 @@ class SshConfig:
     file: str = ""
 
     def lookup(self, name: str) -> dict[str, Any]:
-        """Keys in lower case; `identityfile` is a list, the rest are strings."""
-        return dict(self.parsed.lookup(name)) if self.parsed is not None else {}
+        """Keys in lower case; `identityfile` is a list, the rest are strings. Raises BootstrapError."""
+        import paramiko
+
+        try:
+            return dict(self.parsed.lookup(name)) if self.parsed is not None else {}
+        except paramiko.SSHException as error:
+            raise self.error(name, str(error)) from None
+
+    def port(self, name: str, text: str) -> int:
+        """Raises BootstrapError when the text is no port."""
+        if not text.isdigit() or not 0 < int(text) < 65536:
+            raise self.error(name, f"{text!r} is not a port")
+        return int(text)
+
+    def error(self, name: str, why: str, next_step: str = "") -> BootstrapError:
+        where = f"{self.file}, Host {name}"
+        return BootstrapError("the ssh configuration can't be used", where=where, why=why, next_step=next_step)
 
 
 def load(path: Path) -> SshConfig:
@@ -83,63 +104,57 @@ def resolve(host_name: str, connection: Connection, config: SshConfig) -> tuple[
 
     Raises BootstrapError where the configuration asks for something that is not supported.
     """
-    found = config.lookup(connection.address)
     target = Jump(connection.address, connection.port or 0, connection.user, connection.identity_files)
-    hops = [_hop(jump.address, jump, config.lookup(jump.address)) for jump in jumps(connection, config)]
-    host = _hop(host_name, target, found)
-    return (*hops, replace(host, names=tuple(dict.fromkeys((host_name, *host.names)))))
+    hops = [_hop(host_name, jump, config) for jump in jumps(connection, config)]
+    last = _hop(host_name, target, config)
+    return (*hops, replace(last, names=tuple(dict.fromkeys((host_name, *last.names)))))
 
 
 def jumps(connection: Connection, config: SshConfig) -> tuple[Jump, ...]:
     """The jumps of the inventory, else of ProxyJump; port 0 where none is named, for then the configuration's counts.
 
-    Raises BootstrapError for ProxyCommand.
+    Raises BootstrapError for ProxyCommand and for what is no port.
     """
     if connection.jumps:
         return tuple(replace(jump, port=0) if jump.port == 22 else jump for jump in connection.jumps)
-    return tuple(_proxy_jumps(config.lookup(connection.address), connection.address, config))
+    return tuple(_proxy_jumps(connection, config))
 
 
-def _hop(label: str, jump: Jump, found: dict[str, Any]) -> Hop:
+def _hop(host_name: str, jump: Jump, config: SshConfig) -> Hop:
+    found = config.lookup(jump.address)
     address = str(found.get("hostname", jump.address))
-    port = jump.port or int(found.get("port", 22))
-    names = (token_of(address, port), token_of(jump.address, port))
+    port = jump.port or config.port(jump.address, str(found.get("port", 22)))
+    files = jump.identity_files or tuple(name for name in found.get("identityfile", ()) if name != "none")
     return Hop(
-        label=label,
+        host=host_name,
         address=address,
         port=port,
         user=jump.user or str(found.get("user", "")) or getpass.getuser(),
-        names=tuple(dict.fromkeys(names)),
-        identity_files=jump.identity_files or tuple(found.get("identityfile", ())),
+        names=tuple(dict.fromkeys((token_of(address, port), token_of(jump.address, port)))),
+        identity_files=files,
         identities_only=bool(jump.identity_files) or found.get("identitiesonly", "no") == "yes",
     )
 
 
-def _proxy_jumps(found: dict[str, Any], address: str, config: SshConfig) -> Iterator[Jump]:
+def _proxy_jumps(connection: Connection, config: SshConfig) -> Iterator[Jump]:
     """`ProxyJump user@host:port,...`; first hop first."""
+    found = config.lookup(connection.address)
     if found.get("proxycommand", "none") != "none":
-        raise BootstrapError(
-            "ProxyCommand is not supported",
-            where=f"{config.file}, Host {address}",
-            next_step="use ProxyJump there, or jumps: in the inventory",
-        )
+        cure = "use ProxyJump there, or jumps: in the inventory"
+        raise config.error(connection.address, "ProxyCommand is not supported", cure)
     for word in found.get("proxyjump", "none").split(","):
         if word.strip().lower() != "none":
-            yield _parse_jump(word.strip())
+            user, _, place = word.strip().removeprefix("ssh://").rpartition("@")
+            address, port = _split_port(place)
+            yield Jump(address, config.port(connection.address, port) if port else 0, user or None)
 
 
-def _parse_jump(word: str) -> Jump:
-    user, _, place = word.removeprefix("ssh://").rpartition("@")
-    address, port = _split_port(place)
-    return Jump(address, port, user or None)
-
-
-def _split_port(place: str) -> tuple[str, int]:
-    """`host`, `host:port`, `[v6]:port` or a bare IPv6 address."""
+def _split_port(place: str) -> tuple[str, str]:
+    """`host`, `host:port`, `[v6]:port` or a bare IPv6 address; the port is empty where none is."""
     if place.startswith("["):
         address, _, rest = place[1:].partition("]")
-        return address, int(rest.lstrip(":") or 0)
+        return address, rest.removeprefix(":")
     if place.count(":") == 1:
         address, _, port = place.partition(":")
-        return address, int(port)
-    return place, 0
+        return address, port
+    return place, ""

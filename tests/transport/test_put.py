@@ -340,6 +340,19 @@ def test_a_writer_killed_on_the_host_leaves_the_old_file_and_the_next_put_sweeps
     transport.close()
 
 
+def test_a_source_that_can_not_be_read_to_its_end_is_not_waited_for(host: Transport, tmp_path: Path) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 200_000:
+                raise OSError("input/output error")
+            return super().read(100_000)
+
+    content = b"x" * 1_000_000
+    with pytest.raises(TransportError):
+        host.put(Broken(content), str(tmp_path / "file"), sha256=sha256(content))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_putting_a_file_is_one_channel_once_the_way_to_root_is_known(sshd: Sshd, tmp_path: Path) -> None:
     transport = connect("box", sshd.connection(), sshd.settings())
     transport.run("true")

@@ -91,3 +91,17 @@ def test_a_file_that_can_not_be_parsed_is_an_error_with_its_name(tmp_path: Path)
 def test_agent_forwarding_in_the_configuration_changes_nothing(tmp_path: Path) -> None:
     with_it = target(tmp_path, "Host *\n  ForwardAgent yes\n", Connection("pi"))
     assert with_it == target(tmp_path, "", Connection("pi"))
+
+
+@pytest.mark.parametrize(
+    "text", ["Host pi\n  Port ssh\n", "Host pi\n  ProxyJump joe@b:none\n", "Host pi\n  Port 70000\n"]
+)
+def test_what_is_no_port_is_an_error_with_its_place(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BootstrapError) as caught:
+        resolve("pi-1", Connection("pi"), config(tmp_path, text))
+    assert f"{tmp_path}/config, Host pi" in str(caught.value)
+    assert "not a port" in str(caught.value)
+
+
+def test_an_identity_file_called_none_is_none(tmp_path: Path) -> None:
+    assert target(tmp_path, "Host *\n  IdentityFile none\n", Connection("pi")).identity_files == ()

@@ -174,6 +174,16 @@ def test_a_host_that_never_answers_the_login_is_given_up(
         connect("box", server.connection(), server.settings())
 
 
+def test_an_error_of_the_one_who_is_asked_comes_through_as_it_is(sshd: Sshd, encrypted: Path) -> None:
+    from bootstrap.errors import InterruptedRunError
+
+    def give_up(question: str) -> str:
+        raise InterruptedRunError("interrupted")
+
+    with pytest.raises(InterruptedRunError):
+        connect("box", sshd.connection(identity_files=(str(encrypted),)), sshd.settings(ask=give_up))
+
+
 def test_the_agent_is_not_forwarded(make_sshd: Callable[..., Sshd], agent: Callable[[Path], None]) -> None:
     server = make_sshd("AllowAgentForwarding yes")
     agent(server.user_key)

@@ -220,3 +220,11 @@ def test_a_noisy_rc_file_changes_no_answer_and_no_file(make_sshd: Callable[..., 
     assert result.stdout == EVERY_BYTE[:128].decode() + "C\n"
     assert result.stderr == "err\n"
     transport.close()
+
+
+def test_an_ipv6_address_is_an_address(make_sshd: Callable[..., Sshd]) -> None:
+    server = make_sshd(address="::1")
+    assert server.token.startswith("[::1]:")
+    transport = connect("box", server.connection(), server.settings(f"{server.token} {server.public_key()}"))
+    assert transport.run("echo six").stdout == "six\n"
+    transport.close()
