@@ -4,18 +4,20 @@ inventory file -> Inventory -> Artifacts -> Facts -> Plan -> Results -> Checks. 
 `plan` simply stops earlier than `apply`, so what is shown is the object that is executed.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bootstrap.driver import PlanInput
 from bootstrap.errors import PlanRefusedError, PreflightError, StepError, TransportError
 from bootstrap.model import Artifact, Check, Facts, Inventory, Lock, LockedFile, Plan, Report, Status
-from bootstrap.progress import HostLogs, Progress
-from bootstrap.report import StatusRow
 from bootstrap.session import LOCK_FILE, Session
+
+if TYPE_CHECKING:
+    from bootstrap.progress import Progress
+    from bootstrap.report import StatusRow
 
 LOOKS_AFTER_CHANGE = 3  # good ones in a row
 
@@ -198,7 +200,7 @@ class Consent:
 
     show: Callable[[Draft], None]
     give: Callable[[Draft], None]
-    open_progress: Callable[[Plan], Progress]
+    open_progress: "Callable[[Plan], Progress]"
     verify_deadline: float = 180.0  # seconds
 
 
@@ -271,6 +273,8 @@ def refuse_findings(draft: Draft) -> None:
 
 def execute(session: Session, consent: Consent, draft: Draft, plan_again: Callable[[Session], Draft]) -> Report:
     """Take the leases, see that the world is still as planned, run. Raises PlanRefusedError, LockedError."""
+    import secrets
+
     from bootstrap.lease import Leases, identify_holder
     from bootstrap.report import plan_digest
 
@@ -291,9 +295,10 @@ def execute(session: Session, consent: Consent, draft: Draft, plan_again: Callab
         leases.release()
 
 
-def run_plan(session: Session, run_id: str, plan: Plan, progress: Progress) -> Report:
+def run_plan(session: Session, run_id: str, plan: Plan, progress: "Progress") -> Report:
     """Execute; on Ctrl-C name what still runs, and leave within seconds."""
     from bootstrap.errors import InterruptedRunError
+    from bootstrap.progress import HostLogs
     from bootstrap.runner import Runner
 
     logs = HostLogs(log_folder(session, run_id), session.redactor)
@@ -393,7 +398,7 @@ def write_kubeconfig(path: Path, text: str, combine: Callable[[str, str], str]) 
     return write_private(path, combine(existing, text))
 
 
-def status_rows(session: Session, facts: Facts) -> list[StatusRow]:
+def status_rows(session: Session, facts: Facts) -> "list[StatusRow]":
     """What is known of each host, from the same look as a plan's."""
     from bootstrap.status import make_rows
 

@@ -1,17 +1,19 @@
 """What one command works with: the inventory, its driver, lock, secrets and connections, each read once. Opens; decides nothing."""
 
-import secrets as random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bootstrap.connections import Connections, Open
 from bootstrap.driver import Driver, PlanInput
 from bootstrap.errors import BootstrapError, InventoryError, LockError, Problem, SecretError, TransportError
 from bootstrap.model import Artifact, Facts, Inventory, Lock, Reference, Secret
-from bootstrap.redact import Redactor
 from bootstrap.references import fill_references, find_references
+
+if TYPE_CHECKING:
+    from bootstrap.connections import Connections, Open
+    from bootstrap.redact import Redactor
 
 LOCK_FILE = "artifacts.lock"
 KNOWN_HOSTS_FILE = "known_hosts"
@@ -26,8 +28,7 @@ class Session:
     environment: Mapping[str, str]
     ask: Callable[[str], str | None] = lambda _prompt: None
     known_hosts: Path | None = None
-    open_host: Open | None = None
-    redactor: Redactor = field(default_factory=Redactor)
+    open_host: "Open | None" = None
     _values: dict[str, Secret] = field(default_factory=dict)
 
     # --- read once ---------------------------------------------------------------------------
@@ -66,8 +67,8 @@ class Session:
         return parse_lock(path.read_text(), file=str(path))
 
     @cached_property
-    def connections(self) -> Connections:
-        from bootstrap.connections import ssh_opener
+    def connections(self) -> "Connections":
+        from bootstrap.connections import Connections, ssh_opener
 
         return Connections(self.open_host or ssh_opener(self.inventory, str(self.known_hosts_path), self.ask))
 
@@ -76,6 +77,12 @@ class Session:
             self.connections.close()
 
     # --- secrets -----------------------------------------------------------------------------
+
+    @cached_property
+    def redactor(self) -> "Redactor":
+        from bootstrap.redact import Redactor
+
+        return Redactor()
 
     def resolve(self, references: Sequence[Reference], facts: Facts) -> Mapping[str, Secret]:
         """Values by the reference's text; each is read once a run, and known to the redactor from then on."""
@@ -94,7 +101,9 @@ class Session:
 
     def _generate(self, facts: Facts) -> Secret:
         """A token that no one gave: the cluster's own where there is one, else a new one, kept on the controllers only."""
-        return Secret(self.driver.token_from(facts) or random.token_hex(TOKEN_LENGTH))
+        import secrets
+
+        return Secret(self.driver.token_from(facts) or secrets.token_hex(TOKEN_LENGTH))
 
     def _check_token(self) -> None:
         token = self.inventory.token
