@@ -8,6 +8,13 @@ import pytest
 
 from bootstrap.sandbox import Sandbox
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options stand here: pytest reads no other conftest before it reads its command line."""
+    parser.addoption("--update-golden", action="store_true", help="write the rendered folders of tests/golden/ anew")
+    parser.addoption("--update-report", action="store_true", help="write tests/report/golden/ anew")
+
+
 NOT_INSIDE = "not inside a sandbox: `make test` runs these inside `bootstrap sandbox run`"
 
 
