@@ -208,6 +208,7 @@ def apply(session: Session, consent: Consent) -> Report:
     """Plan, ask, do exactly that, look again, verify. A second plan that is not empty is a failed verification."""
     run_before_connect(session)
     draft = plan(session)
+    name_holder(session, draft)
     refuse_findings(draft)
     consent.show(draft)
     if draft.plan.is_empty:
@@ -258,6 +259,17 @@ def reset(session: Session, consent: Consent) -> Report:
     consent.give(draft)
     report = execute(session, consent, draft, plan_reset)
     return replace(report, remaining=plan_reset(session).plan)
+
+
+def name_holder(session: Session, draft: Draft) -> None:
+    """Raises LockedError when what stops us is another run that is alive: its name says more than its traces."""
+    from bootstrap.lease import Leases, identify_holder
+
+    leased = [name for name, host in draft.facts.items() if host.lease]
+    if draft.stops and leased:
+        leases = Leases(identify_holder("a-look", "look"), session.connections.get)
+        leases.take(leased)
+        leases.release()
 
 
 def refuse_findings(draft: Draft) -> None:

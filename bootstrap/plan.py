@@ -39,6 +39,15 @@ def filled_content(plan_input: PlanInput, artifact: Artifact) -> str:
     return plan_input.filled.get((artifact.host, artifact.path), artifact.content)
 
 
+def lasting_content(plan_input: PlanInput, artifact: Artifact) -> str:
+    """Like filled_content, but a value that this run has made up stands as its reference: no plan depends on it."""
+    text = filled_content(plan_input, artifact)
+    for name, value in plan_input.secrets.items():
+        if name.startswith("${generated:"):
+            text = text.replace(value.reveal(), name)
+    return text
+
+
 def is_current(artifact: Artifact, wanted: str, actual: FileFacts | None) -> bool:
     return (
         actual is not None

@@ -215,14 +215,16 @@ class Channels:
         while True:
             try:
                 return self._transport.open_session(timeout=timeout)
-            except paramiko.ChannelException as error:
-                if time.monotonic() > ends:
-                    raise self._too_few_sessions(error) from None
-                time.sleep(0.05)
             except Exception as error:  # noqa: BLE001 - whatever ended the transport's thread
-                why = str(error) or "the connection broke"
-                raise UnreachableError(self._host, "the connection is dead; nothing was run", why=why) from None
+                if not self._is_refusal(error):
+                    why = str(error) or "the connection broke"
+                    raise UnreachableError(self._host, "the connection is dead; nothing was run", why=why) from None
+                if time.monotonic() > ends:
+                    cure = f"MaxSessions in its sshd_config should be {MAX_CHANNELS + 2} or more"
+                    raise TransportError(self._host, "it refuses a channel", why=str(error), next_step=cure) from None
+                time.sleep(0.05)
 
-    def _too_few_sessions(self, error: paramiko.ChannelException) -> TransportError:
-        cure = f"MaxSessions in its sshd_config should be {MAX_CHANNELS + 2} or more"
-        return TransportError(self._host, "it refuses a channel", why=str(error), next_step=cure)
+    def _is_refusal(self, error: Exception) -> bool:
+        """Of two refusals at once paramiko tells the second thread only that it is unable to open a channel."""
+        plain = isinstance(error, paramiko.SSHException) and "Unable to open channel" in str(error)
+        return isinstance(error, paramiko.ChannelException) or (plain and self._transport.is_active())

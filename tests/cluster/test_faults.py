@@ -207,12 +207,12 @@ def test_a_saved_plan_is_applied_exactly_or_refused(repository: Repository) -> N
 
 
 def test_a_wrong_token_is_refused_before_a_member_is_locked_out(repository: Repository) -> None:
-    repository.environment["HOME_TOKEN"] = "a" * 16 + "B" * 16
+    repository.environment["HOME_TOKEN"] = "4fQz81LmTx72VbKc93RwYp65"
     fresh(repository, 1, 1, head="token: ${env:HOME_TOKEN}\n")
     repository.apply()
     before = snapshot(repository.hosts, "h1")
-    repository.environment["HOME_TOKEN"] = "c" * 32
+    repository.environment["HOME_TOKEN"] = "Hn7dS2kGq94XvWb81ZtMc30e"
     refused = repository.apply(code=1)
     assert "not the cluster's token" in refused.text
-    assert "cccc" not in refused.text
+    assert "Hn7d" not in refused.text
     assert snapshot(repository.hosts, "h1") == before

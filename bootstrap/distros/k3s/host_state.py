@@ -36,6 +36,7 @@ from bootstrap.plan import (
     fetch_step,
     filled_content,
     is_current,
+    lasting_content,
     put_steps,
 )
 from bootstrap.shell import quote
@@ -179,7 +180,7 @@ class HostState:
     @cached_property
     def wanted(self) -> Mapping[str, str]:
         """What the record shall say: digests over all that k3s reads at its start only, and over its installation."""
-        contents = {a.path: digest(filled_content(self.plan_input, a)) for a in self.artifacts}
+        contents = {a.path: digest(lasting_content(self.plan_input, a)) for a in self.artifacts}
         binaries = {name: self.locked(name).sha256 for name in ("k3s", "install.sh")}
         read = {path: contents[path] for path in RESTARTED_BY if path in contents}
         started = {**read, **binaries, "service": self.service}

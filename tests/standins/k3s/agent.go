@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -34,6 +35,7 @@ type agent struct {
 	nodeIPs   []string
 	cluster   clusterConfig
 	balancer  *balancer
+	refusal   atomic.Pointer[string] // why the agent has no configuration yet
 }
 
 func runAgent(args []string) error {
@@ -52,10 +54,18 @@ func runAgent(args []string) error {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	select {
 	case <-signals:
-		return errCanceled
+		return a.whyWaiting()
 	case err := <-failed:
 		return err
 	}
+}
+
+// whyWaiting is what ends an agent that is stopped while it waits for its configuration: code 1, not 0.
+func (a *agent) whyWaiting() error {
+	if reason := a.refusal.Load(); reason != nil {
+		return fmt.Errorf("failed to retrieve agent configuration: %s", *reason)
+	}
+	return errCanceled
 }
 
 // start returns an error that ends the program with code 1, or errCanceled after a request to shut down.
@@ -141,8 +151,11 @@ func (a *agent) retrieve() {
 	for {
 		err := a.retrieveOnce()
 		if err == nil {
+			a.refusal.Store(nil)
 			return
 		}
+		reason := err.Error()
+		a.refusal.Store(&reason)
 		infof("Waiting to retrieve agent configuration; server is not ready: %v", err)
 		time.Sleep(5*time.Second + time.Duration(rand.Int63n(int64(5*time.Second))))
 	}
@@ -445,6 +458,7 @@ func (b *balancer) pass(conn net.Conn) {
 		<-done
 		return
 	}
+	time.Sleep(100 * time.Millisecond) // the client writes first, then finds that
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0) // "connection reset by peer", as the real balancer's clients see it
 	}

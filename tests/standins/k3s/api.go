@@ -213,7 +213,7 @@ func (c *call) allowed() error {
 		own := c.name == node || c.name == ""
 		if c.kind.plural == "nodes" && own && verb != "delete" && verb != "list" ||
 			c.kind.plural == "leases" && c.namespace == "kube-node-lease" && own ||
-			c.kind.plural == "pods" && (verb == "get" || verb == "list" || c.sub == "status") || c.kind.plural == "events" {
+			c.kind.plural == "pods" && (verb == "get" || verb == "list" || verb == "delete" || c.sub == "status") || c.kind.plural == "events" {
 			return nil
 		}
 	}

@@ -154,6 +154,7 @@ func (c *consensus) tick() {
 	now := time.Now()
 	if c.isLeader {
 		if !c.hasMajority(func(m member) bool { return now.Sub(c.heard[m.ID]) < leaseTime }) {
+			infof("raft: %s stepped down at term %d: it does not hear of a majority", c.id, c.term)
 			c.follow(c.term, "")
 			return
 		}
@@ -165,9 +166,30 @@ func (c *consensus) tick() {
 	}
 }
 
+// members is the newest configuration in the log, committed or not: it decides who is asked and who counts.
+func (c *consensus) members() []member {
+	list := c.state.members()
+	for _, entry := range c.log[c.applied-c.snapshot.Index:] {
+		if entry.Op.Kind != "member" && entry.Op.Kind != "remove" {
+			continue
+		}
+		kept := list[:0:0]
+		for _, m := range list {
+			if m.ID != entry.Op.Member.ID {
+				kept = append(kept, m)
+			}
+		}
+		if entry.Op.Kind == "member" {
+			kept = append(kept, *entry.Op.Member)
+		}
+		list = kept
+	}
+	return list
+}
+
 func (c *consensus) voters() []member {
 	var voters []member
-	for _, m := range c.state.members() {
+	for _, m := range c.members() {
 		if !m.Learner {
 			voters = append(voters, m)
 		}
@@ -266,6 +288,7 @@ type voteReply struct {
 func (c *consensus) campaign() { c.campaignAs(false) }
 
 func (c *consensus) campaignAs(transfer bool) {
+	infof("raft: %s is starting a new election at term %d", c.id, c.term)
 	c.follow(c.term+1, "")
 	c.resetElection()
 	c.vote = c.id
@@ -326,10 +349,11 @@ func (c *consensus) onVote(request voteRequest) voteReply {
 }
 
 func (c *consensus) lead() {
+	infof("raft: %s became leader at term %d", c.id, c.term)
 	c.isLeader, c.leader = true, c.id
 	c.next, c.match, c.heard = map[string]int64{}, map[string]int64{}, map[string]time.Time{}
 	c.sent, c.sending = map[string]time.Time{}, map[string]bool{}
-	for _, m := range c.state.members() {
+	for _, m := range c.members() {
 		c.next[m.ID], c.heard[m.ID] = c.last().Index+1, time.Now()
 	}
 	c.appendEntry(operation{Kind: "noop"})
@@ -359,7 +383,7 @@ type appendReply struct {
 }
 
 func (c *consensus) broadcast(force bool) {
-	for _, m := range c.state.members() {
+	for _, m := range c.members() {
 		if m.ID != c.id && !c.sending[m.ID] && (force || time.Since(c.sent[m.ID]) >= heartbeatInterval) {
 			c.sendAppend(m)
 		}
@@ -474,7 +498,7 @@ func (c *consensus) applyCommitted() {
 
 // broadcastRemoval lets the others learn of the last commit of a leader that goes.
 func (c *consensus) broadcastRemoval() {
-	for _, m := range c.state.members() {
+	for _, m := range c.members() {
 		request := c.messageFor(m)
 		go func(m member) {
 			var reply appendReply
@@ -646,7 +670,7 @@ func (c *consensus) proposeOnce(op operation, timeout time.Duration) (outcome, e
 }
 
 func (c *consensus) leaderMember() (member, bool) {
-	for _, m := range c.state.members() {
+	for _, m := range c.members() {
 		if m.ID == c.leader {
 			return m, true
 		}

@@ -117,7 +117,7 @@ func three(t *testing.T) (*wires, map[string]*consensus) {
 		all[name] = c
 	}
 	for _, c := range all { // each knows that it is one of three
-		for len(c.voters()) < 3 {
+		for len(c.state.members()) < 3 {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
@@ -216,5 +216,19 @@ func TestAMemberFindsItsDataAgain(t *testing.T) {
 	again.start()
 	if found := get(t, again, "/x"); found != fmt.Sprintf(`"%d"`, compactAfter+9) {
 		t.Errorf("it reads %s", found)
+	}
+}
+
+func TestAMemberThatComesBackAloneDoesNotLead(t *testing.T) {
+	w, all := three(t)
+	put(t, all["a"], "/x", "1")
+	all["a"].stop()
+	w.mu.Lock()
+	w.cut = map[string]bool{"b": true, "c": true}
+	w.mu.Unlock()
+	again := w.open(t, filepath.Dir(all["a"].journal.path), "a")
+	again.start()
+	if again.barrier(2*electionMinimum) == nil {
+		t.Error("one of three founded a cluster of its own")
 	}
 }

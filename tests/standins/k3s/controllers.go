@@ -2,6 +2,9 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"time"
@@ -21,8 +24,25 @@ func (s *server) seed() {
 		"spec": object{"type": "ClusterIP", "clusterIP": address, "clusterIPs": []any{address}, "ports": []any{object{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}}}})
 	s.createIfMissing(configMapResource, object{"metadata": object{"name": "cluster-dns", "namespace": "kube-system"},
 		"data": object{"clusterDNS": s.clusterConfig().Critical["cluster-dns"], "clusterDomain": s.opts.text("cluster-domain")}})
-	for _, name := range []string{"k3s", "k3s-etcd", "kube-controller-manager", "kube-scheduler", "k3s-cloud-controller-manager"} {
-		s.createIfMissing(leaseResource, object{"metadata": object{"name": name, "namespace": "kube-system"},
+	s.db.ensure(mustResource("endpoints"), object{"metadata": object{"name": "kubernetes", "namespace": "default"}, "subsets": []any{object{
+		"addresses": []any{object{"ip": s.nodeIPs[0]}}, "ports": []any{object{"name": "https", "port": 6443, "protocol": "TCP"}}}}})
+	s.createIfMissing(configMapResource, object{"metadata": object{"name": "extension-apiserver-authentication", "namespace": "kube-system"},
+		"data": object{"client-ca-file": string(s.clientCA.pem)}})
+	s.createIfMissing(secretResource, object{"metadata": object{"name": "k3s-serving", "namespace": "kube-system"}, "type": "kubernetes.io/tls",
+		"data": object{"tls.crt": base64.StdEncoding.EncodeToString(s.serverCA.pem), "tls.key": ""}})
+	s.seedLeases()
+}
+
+// seedLeases: controllers of a server that shares its datastore hold leases; every API server has one.
+func (s *server) seedLeases() {
+	sum := sha256.Sum256([]byte(s.nodeName))
+	identity := "apiserver-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:16]))[:26]
+	names := []string{identity}
+	if s.etcd {
+		names = append(names, "k3s", "k3s-etcd", "kube-controller-manager", "kube-scheduler", "k3s-cloud-controller-manager")
+	}
+	for _, name := range names {
+		s.db.ensure(leaseResource, object{"metadata": object{"name": name, "namespace": "kube-system"},
 			"spec": object{"holderIdentity": s.nodeName, "leaseDurationSeconds": 15, "renewTime": microStamp(time.Now())}})
 	}
 }

@@ -127,6 +127,7 @@ func (k *kubectl) report(err error) error {
 	var failure *apiError
 	var usage usageError
 	var urlError *url.Error
+	errors.As(err, &urlError)
 	switch {
 	case err == nil:
 		return nil
@@ -137,9 +138,14 @@ func (k *kubectl) report(err error) error {
 	case errors.As(err, &failure):
 		fmt.Fprintf(os.Stderr, "Error from server (%s): %s\n", failure.reason, failure.message)
 	case errors.Is(err, syscall.ECONNREFUSED):
+		for i := 0; i < 5 && k.flag("raw") == ""; i++ {
+			now := time.Now()
+			fmt.Fprintf(os.Stderr, "E%s %7d memcache.go:265] \"Unhandled Error\" err=\"couldn't get current server API group list: Get \\\"%s/api?timeout=32s\\\": %v\"\n",
+				now.Format("0102 15:04:05.000000"), os.Getpid(), k.api.url, urlError.Err)
+		}
 		host := strings.TrimPrefix(strings.TrimPrefix(k.api.url, "https://"), "http://")
 		fmt.Fprintf(os.Stderr, "The connection to the server %s was refused - did you specify the right host or port?\n", host)
-	case errors.As(err, &urlError):
+	case urlError != nil:
 		fmt.Fprintf(os.Stderr, "Unable to connect to the server: %v\n", urlError.Err)
 	default:
 		fmt.Fprintf(os.Stderr, "error: %v\n", err)
@@ -159,7 +165,24 @@ func (k *kubectl) run() error {
 	if !known {
 		return usageError(fmt.Sprintf("unknown command %q for \"kubectl\"", k.words[0]))
 	}
+	if k.flag("raw") == "" {
+		k.cacheDiscovery()
+	}
 	return verb(k.words[1:])
+}
+
+// cacheDiscovery leaves the cache folder that kubectl leaves in the user's home.
+func (k *kubectl) cacheDiscovery() {
+	home, host := os.Getenv("HOME"), strings.NewReplacer(":", "_").Replace(k.api.url[strings.Index(k.api.url, "//")+2:])
+	if home == "" {
+		home = "/root"
+	}
+	if content, err := k.api.do("GET", "/apis", "", nil); err == nil {
+		dir := filepath.Join(home, ".kube", "cache", "discovery", host)
+		if os.MkdirAll(dir, 0o750) == nil {
+			os.WriteFile(filepath.Join(dir, "servergroups.json"), content, 0o660)
+		}
+	}
 }
 
 func (k *kubectl) namespace() string {
@@ -611,6 +634,9 @@ func (k *kubectl) drain(words []string) error {
 		if err != nil {
 			return err
 		}
+		if err := k.checkDrain(name, listAt(found, "items")); err != nil {
+			return err
+		}
 		for _, item := range listAt(found, "items") {
 			pod := item.(object)
 			if ownedByDaemonSet(pod) {
@@ -633,6 +659,35 @@ func (k *kubectl) drain(words []string) error {
 		fmt.Printf("node/%s drained\n", name)
 	}
 	return nil
+}
+
+// checkDrain refuses to evict pods that would be lost or lose data, unless flags allow it.
+func (k *kubectl) checkDrain(node string, pods []any) error {
+	var daemons, local []string
+	for _, item := range pods {
+		pod := item.(object)
+		name := textAt(pod, "metadata", "namespace") + "/" + nameOf(pod)
+		if ownedByDaemonSet(pod) && k.flag("ignore-daemonsets") != "true" {
+			daemons = append(daemons, name)
+		}
+		for _, volume := range listAt(pod, "spec", "volumes") {
+			if mapAt(volume, "emptyDir") != nil && k.flag("delete-emptydir-data") != "true" && textAt(pod, "status", "phase") != "Succeeded" {
+				local = append(local, name)
+			}
+		}
+	}
+	var reasons []string
+	if len(daemons) > 0 {
+		reasons = append(reasons, "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): "+strings.Join(daemons, ", "))
+	}
+	if len(local) > 0 {
+		reasons = append(reasons, "cannot delete Pods with local storage (use --delete-emptydir-data to override): "+strings.Join(local, ", "))
+	}
+	if reasons == nil {
+		return nil
+	}
+	return fmt.Errorf("unable to drain node %q due to error: [%s], continuing command...\nThere are pending nodes to be drained:\n %s\n%s",
+		node, strings.Join(reasons, ", "), node, strings.Join(reasons, "\n"))
 }
 
 // mark sets labels or annotations: key=value sets, key- removes.

@@ -77,10 +77,19 @@ func (k *kubelet) watchNetwork(failed chan error) {
 				failed <- fmt.Errorf("flannel exited: failed to register flannel network: failed to acquire lease: subnet %q specified in the flannel net config "+
 					"doesn't contain %q PodCIDR of the %q node", first, textAt(node, "spec", "podCIDR"), k.nodeName)
 			}
+			addAddresses(address)
 			return
 		}
 		time.Sleep(time.Second)
 	}
+}
+
+// addAddresses gives flannel's devices theirs, the first of the node's range of pod addresses.
+func addAddresses(network net.IP) {
+	gateway := append(net.IP{}, network...)
+	gateway[len(gateway)-1]++
+	exec.Command("ip", "addr", "replace", network.String()+"/32", "dev", "flannel.1").Run()
+	exec.Command("ip", "addr", "replace", gateway.String()+"/24", "dev", "cni0").Run()
 }
 
 // checkKubeletArguments refuses what a kubelet of this version refuses.
@@ -369,14 +378,14 @@ func (k *kubelet) syncPods() {
 		uid, namespace := textAt(pod, "metadata", "uid"), textAt(pod, "metadata", "namespace")
 		path := "/api/v1/namespaces/" + namespace + "/pods/" + nameOf(pod)
 		if textAt(pod, "metadata", "deletionTimestamp") != "" {
-			os.RemoveAll(filepath.Join("/var/lib/kubelet/pods", uid))
+			removePodFolders(uid)
 			k.api.do("DELETE", path, "", object{"gracePeriodSeconds": 0})
 			continue
 		}
 		alive[uid] = true
 		if _, known := k.pods[uid]; !known {
 			k.pods[uid] = time.Now()
-			makePodFolders(namespace, nameOf(pod), uid)
+			makePodFolders(pod)
 		}
 		if textAt(pod, "status", "phase") == "Pending" && time.Since(k.pods[uid]) > time.Second {
 			k.api.patch(path+"/status", mergePatchType, object{"status": runningStatus(pod, k.nodeIPs[0])})
@@ -385,14 +394,35 @@ func (k *kubelet) syncPods() {
 	for uid := range k.pods {
 		if !alive[uid] {
 			delete(k.pods, uid)
+			removePodFolders(uid)
 		}
 	}
 }
 
-func makePodFolders(namespace, name, uid string) {
-	os.MkdirAll(filepath.Join("/var/lib/kubelet/pods", uid, "volumes"), 0o750)
-	os.MkdirAll(filepath.Join("/var/log/pods", namespace+"_"+name+"_"+uid), 0o755)
+// makePodFolders makes what a pod leaves on a host: folders, a mounted volume, a log and its link.
+func makePodFolders(pod object) {
+	namespace, name, uid := textAt(pod, "metadata", "namespace"), nameOf(pod), textAt(pod, "metadata", "uid")
+	if volume := volumeFolder(uid); !exists(volume) && os.MkdirAll(volume, 0o750) == nil {
+		syscall.Mount("tmpfs", volume, "tmpfs", 0, "size=64k")
+	}
+	folder := filepath.Join("/var/log/pods", namespace+"_"+name+"_"+uid)
 	os.MkdirAll("/var/log/containers", 0o755)
+	for _, container := range listAt(pod, "spec", "containers") {
+		log := filepath.Join(folder, textAt(container, "name"), "0.log")
+		if os.MkdirAll(filepath.Dir(log), 0o755) == nil && !exists(log) {
+			os.WriteFile(log, []byte("the stand-in has no logs\n"), 0o640)
+			os.Symlink(log, fmt.Sprintf("/var/log/containers/%s_%s_%s-%s.log", name, namespace, textAt(container, "name"), randomHex(32)))
+		}
+	}
+}
+
+func volumeFolder(uid string) string {
+	return filepath.Join("/var/lib/kubelet/pods", uid, "volumes", "kubernetes.io~projected", "kube-api-access")
+}
+
+func removePodFolders(uid string) {
+	syscall.Unmount(volumeFolder(uid), syscall.MNT_DETACH)
+	os.RemoveAll(filepath.Join("/var/lib/kubelet/pods", uid))
 }
 
 func runningStatus(pod object, hostIP string) object {
@@ -419,7 +449,11 @@ func runningStatus(pod object, hostIP string) object {
 
 // startNetwork makes the devices and files that flannel leaves on a host, where that is possible.
 func (k *kubelet) startNetwork() {
+	os.MkdirAll("/usr/libexec/kubernetes/kubelet-plugins/volume/exec", 0o755)
 	os.MkdirAll("/run/k3s/containerd", 0o711)
+	if shm := "/run/k3s/containerd/shm"; !exists(shm) && os.Mkdir(shm, 0o700) == nil {
+		syscall.Mount("shm", shm, "tmpfs", 0, "size=64k")
+	}
 	os.MkdirAll(filepath.Join(k.dir, "containerd"), 0o700)
 	os.MkdirAll(filepath.Join(k.dir, "etc", "containerd"), 0o700)
 	os.WriteFile(filepath.Join(k.dir, "etc", "containerd", "config.toml"), []byte("# stand-in\nversion = 3\n"), 0o600)

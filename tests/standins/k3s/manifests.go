@@ -55,6 +55,12 @@ spec:
 `
 }
 
+// emptyVolume follows a deployment's containers: a pod with local data, which a careful drain does not evict.
+const emptyVolume = `      volumes:
+      - name: tmp-dir
+        emptyDir: {}
+`
+
 const traefikManifest = `apiVersion: helm.cattle.io/v1
 kind: HelmChart
 metadata:
@@ -143,7 +149,7 @@ func packaged() map[string]string {
 	return map[string]string{
 		"coredns.yaml":       deploymentManifest("coredns", "k8s-app: kube-dns", "rancher/mirrored-coredns-coredns:1.14.2"),
 		"local-storage.yaml": deploymentManifest("local-path-provisioner", "app: local-path-provisioner", "rancher/local-path-provisioner:v0.0.34") + storageClassManifest,
-		"metrics-server/metrics-server-deployment.yaml": deploymentManifest("metrics-server", "k8s-app: metrics-server", "rancher/mirrored-metrics-server:v0.8.1"),
+		"metrics-server/metrics-server-deployment.yaml": deploymentManifest("metrics-server", "k8s-app: metrics-server", "rancher/mirrored-metrics-server:v0.8.1") + emptyVolume,
 		"traefik.yaml":      traefikManifest + "---\n" + deploymentManifest("traefik", "app.kubernetes.io/name: traefik", "rancher/mirrored-library-traefik:3.6.10"),
 		"servicelb.yaml":    serviceLBManifest,
 		"runtimes.yaml":     runtimesManifest,

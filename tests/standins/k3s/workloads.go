@@ -111,6 +111,9 @@ func (s *server) runReplicas(r resource, workload object, pods []object) {
 			completed++
 		}
 	}
+	if done, ok := at(workload, "status", "succeeded").(float64); ok && int(done) >= wanted && r.plural == "jobs" {
+		return
+	}
 	kind, owner := "ReplicaSet", nameOf(workload)+"-"+hash
 	if r.plural == "jobs" {
 		kind, owner = "Job", nameOf(workload)
