@@ -5,7 +5,7 @@ import sys
 import click
 
 from bootstrap import __version__
-from bootstrap.cli.console import leave, say
+from bootstrap.cli.console import leave, open_missing_streams, say
 from bootstrap.cli.offline import lock, render, schema, validate
 from bootstrap.cli.reading import kubeconfig, plan, status, trust, verify
 from bootstrap.cli.sandbox import sandbox
@@ -30,6 +30,7 @@ for command in (schema, validate, lock, render, trust, plan, verify, status, kub
 
 def main() -> None:
     """The console script."""
+    open_missing_streams()
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
