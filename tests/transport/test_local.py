@@ -57,7 +57,7 @@ def test_no_watcher_stays(shell: str) -> None:
 
 def test_a_process_left_behind_neither_holds_nor_ends(shell: str) -> None:
     assert LocalTransport().run("sleep 86433 & echo started").stdout == "started\n"
-    assert running("sleep 86433")
+    wait_for(lambda: running("sleep 86433"), "the process left behind")
     end_of("sleep 86433")
 
 

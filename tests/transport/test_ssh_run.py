@@ -94,7 +94,7 @@ def test_a_canary_is_seen_where_a_command_line_or_environment_holds_it(box: SshT
 def test_a_background_process_that_keeps_the_streams_does_not_hold_the_command(box: SshTransport) -> None:
     result = box.run("sleep 86411 & echo started", deadline=30)
     assert result.stdout == "started\n"
-    assert running("sleep 86411")
+    wait_for(lambda: running("sleep 86411"), "the process left behind")
     end_of("sleep 86411")
 
 
