@@ -27,7 +27,7 @@ def open_missing_streams() -> None:
     """A parent may have closed standard streams: then nobody reads, nobody types, and no socket shall take their numbers."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open as long as the process
 
 
 def colored(stream: Any) -> bool:  # noqa: ANN401 - any text stream
