@@ -1,6 +1,5 @@
 """What is rendered and locked: files by content or by hash. Values only."""
 
-import hashlib
 from dataclasses import dataclass
 
 
@@ -48,4 +47,6 @@ class Lock:
 
 def digest(content: str | bytes) -> str:
     """sha256 in hex; text as UTF-8."""
+    import hashlib  # loads a library of megabytes, and most commands need no digest
+
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()

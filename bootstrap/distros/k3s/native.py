@@ -1,6 +1,5 @@
 """Checks the native keys of a k3s inventory: known, for the role, of the right form, at the right place. Pure."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 
@@ -96,8 +95,10 @@ def _explain_unknown(name: str) -> tuple[str, str]:
 
 def _guess(name: str) -> str:
     """The nearest key, or the field of the inventory that stands for it."""
+    from difflib import get_close_matches  # only a mistake pays for it
+
     bare = name.lstrip("-").replace("_", "-").lower()
-    near = [bare] if bare in keys() else difflib.get_close_matches(bare, list(keys()), n=1, cutoff=0.7)
+    near = [bare] if bare in keys() else get_close_matches(bare, list(keys()), n=1, cutoff=0.7)
     if not near:
         return ""
     owner = keys()[near[0]].owner

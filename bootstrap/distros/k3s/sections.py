@@ -1,6 +1,6 @@
 """Where native keys stand in an inventory: layer by layer, section by section, as written. Pure; judges nothing."""
 
-import difflib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,16 +38,20 @@ class Section:
 
 def find_layers(inventory: Inventory) -> Iterator[Layer]:
     """Every layer of the document, the most general first."""
-    document = inventory.document
+    document, reached = inventory.document, _hosts_by_layer(inventory)
     yield Layer((), document, inventory.hosts)
-    for name, values in _mapping(document.get("roles")).items():
-        yield Layer(("roles", name), _mapping(values), tuple(h for h in inventory.hosts if h.role == name))
-    for name, values in _mapping(document.get("groups")).items():
-        yield Layer(("groups", name), _mapping(values), tuple(h for h in inventory.hosts if name in h.groups))
-    for name, values in _mapping(document.get("hosts")).items():
-        yield Layer(
-            ("hosts", name), _mapping(values), tuple(h for h in inventory.hosts if h.origin[:2] == ("hosts", name))
-        )
+    for kind in ("roles", "groups", "hosts"):
+        for name, values in _mapping(document.get(kind)).items():
+            yield Layer((kind, name), _mapping(values), tuple(reached[kind, name]))
+
+
+def _hosts_by_layer(inventory: Inventory) -> defaultdict[Path, list[Host]]:
+    """The hosts below each layer but the top level, found in one pass."""
+    reached: defaultdict[Path, list[Host]] = defaultdict(list)
+    for host in inventory.hosts:
+        for path in {("roles", host.role.value), *(("groups", name) for name in host.groups), host.origin[:2]}:
+            reached[path].append(host)
+    return reached
 
 
 def find_sections(inventory: Inventory) -> Iterator[Section]:
@@ -85,7 +89,9 @@ def find_typed(inventory: Inventory, owner: str, hosts: Iterable[Host]) -> str:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """A hint with the nearest known word, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+    from difflib import get_close_matches  # only a mistake pays for it
+
+    close = get_close_matches(word, list(known), n=1, cutoff=0.7)
     return f"did you mean `{close[0]}`?" if close else ""
 
 
