@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from bootstrap.errors import BootstrapError, ConnectionLostError
+from bootstrap.errors import BootstrapError, ConnectionLostError, DeadlineError, UnreachableError
 from bootstrap.model import CommandResult, Inventory
 from bootstrap.transport import Transport
 
+# A connection after one of these is not used again; a silent host counts as gone.
+BROKEN = (ConnectionLostError, UnreachableError, DeadlineError)
 Open = Callable[[str], Transport]
 
 
@@ -23,7 +25,7 @@ class WatchedTransport:
     def run(self, script: str, *, stdin: bytes = b"", deadline: float = 60.0) -> CommandResult:
         try:
             return self._inner.run(script, stdin=stdin, deadline=deadline)
-        except ConnectionLostError:
+        except BROKEN:
             self._drop(self)
             raise
 
@@ -32,7 +34,7 @@ class WatchedTransport:
     ) -> None:
         try:
             self._inner.put(source, path, mode=mode, owner=owner, sha256=sha256)
-        except ConnectionLostError:
+        except BROKEN:
             self._drop(self)
             raise
 

@@ -45,6 +45,8 @@ from bootstrap.operations import (
 from bootstrap.progress import HostLogs, Progress
 from bootstrap.transport import Transport
 
+# The outcome is unknown: the host is asked again. Each exec asks for a slice only, so a deadline missed is silence.
+SILENT = (ConnectionLostError, DeadlineError)
 UPLOADS_AT_ONCE = 4  # more gain nothing on a gigabit line
 RECONNECT_FOR = 120.0  # seconds that a lost host gets to come back in the middle of a step
 WAIT_SLICE = 10.0  # seconds of waiting in one exec
@@ -189,7 +191,7 @@ class Runner:
         """Do it, and once more over a new connection when the first one broke: for acts that may be done twice."""
         try:
             act(self.connect(step.place))
-        except ConnectionLostError:
+        except SILENT:
             act(self._reconnect(step))
 
     def _reconnect(self, step: Step) -> Transport:
@@ -219,7 +221,7 @@ class Runner:
         while True:
             try:
                 result = host.run(script, stdin=feed, deadline=60.0)
-            except ConnectionLostError:
+            except SILENT:
                 if time.monotonic() > end:
                     raise
                 host = self._reconnect(step)  # the same script again: it attaches to what it started
@@ -271,7 +273,7 @@ class Runner:
             seconds = min(WAIT_SLICE, max(1.0, end - time.monotonic()))
             try:
                 result = host.run(wait_script(action.script, seconds), deadline=seconds + 60.0)
-            except ConnectionLostError:
+            except SILENT:
                 if time.monotonic() > end:
                     raise
                 host = self._reconnect(step)

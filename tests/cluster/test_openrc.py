@@ -48,5 +48,7 @@ def test_an_openrc_controller_founds_and_reset_leaves_nothing(openrc: Repository
     assert nodes(openrc, OPENRC) == {OPENRC}
     assert openrc.plan_is_empty()
     openrc.run("reset", "--confirm", "home")
-    left = openrc.hosts.ssh(OPENRC, "ls -d /etc/rancher /usr/local/bin/k3s /var/lib/bootstrap /etc/init.d/k3s 2>/dev/null; true")
+    left = openrc.hosts.ssh(
+        OPENRC, "ls -d /etc/rancher /usr/local/bin/k3s /var/lib/bootstrap /etc/init.d/k3s 2>/dev/null; true"
+    )
     assert left == ""

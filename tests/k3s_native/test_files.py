@@ -20,7 +20,13 @@ from bootstrap.render import render
 from tests.k3s_native.inventories import make_facts, make_host, make_inventory
 
 
-def read(inventory: Inventory, host: str, path: str = CONFIG, facts: dict[str, HostFacts] | None = None, lock: Lock | None = None) -> str:
+def read(
+    inventory: Inventory,
+    host: str,
+    path: str = CONFIG,
+    facts: dict[str, HostFacts] | None = None,
+    lock: Lock | None = None,
+) -> str:
     artifacts = render(inventory, templates(inventory, facts, lock))
     return next(artifact.content for artifact in artifacts if (artifact.host, artifact.path) == (host, path))
 
@@ -203,7 +209,13 @@ def test_a_join_artifact_is_the_rendered_file() -> None:
 def test_the_install_script_has_checksums_when_the_lock_and_the_architecture_are_known() -> None:
     inventory = make_inventory(make_host("one", arch="arm64"))
     file = LockedFile("k3s", inventory.version, "arm64", "https://example.com/k3s-arm64", 1, "a" * 64)
-    lock = Lock((file, replace(file, arch="amd64", sha256="c" * 64), replace(file, name="install.sh", arch="any", sha256="b" * 64)))
+    lock = Lock(
+        (
+            file,
+            replace(file, arch="amd64", sha256="c" * 64),
+            replace(file, name="install.sh", arch="any", sha256="b" * 64),
+        )
+    )
     script = read(inventory, "one", SCRIPT, lock=lock)
     assert f"check_sum /usr/local/bin/k3s {'a' * 64}" in script
     assert "c" * 64 not in script

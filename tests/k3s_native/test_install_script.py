@@ -42,7 +42,9 @@ class Bench:
         use = next(use for use in templates(self.inventory) if use.host == "two" and use.path == SCRIPT)
         (script,) = render(self.inventory, [replace(use, variables=use.variables | variables)])
         path = f"{self.folder}/bin:{os.environ['PATH']}"
-        return subprocess.run(["sh", "-s"], input=script.content, env={"PATH": path} | environment, capture_output=True, text=True)
+        return subprocess.run(
+            ["sh", "-s"], input=script.content, env={"PATH": path} | environment, capture_output=True, text=True
+        )
 
 
 @pytest.fixture
@@ -75,7 +77,9 @@ def test_a_server_is_installed_as_one_and_may_have_no_join_file(server: Bench) -
 
 
 def test_nothing_of_the_caller_s_environment_reaches_the_installer(agent: Bench) -> None:
-    done = agent.run(K3S_TOKEN="secret", K3S_URL="https://x", HTTPS_PROXY="http://p", CONTAINERD_X="y", INSTALL_K3S_CHANNEL="z")
+    done = agent.run(
+        K3S_TOKEN="secret", K3S_URL="https://x", HTTPS_PROXY="http://p", CONTAINERD_X="y", INSTALL_K3S_CHANNEL="z"
+    )
     assert done.returncode == 0
     assert read_environment(done.stdout).keys() - {"PWD", "SHLVL", "_"} == {
         "HOME", "PATH", "INSTALL_K3S_SKIP_DOWNLOAD", "INSTALL_K3S_SKIP_START", "INSTALL_K3S_BIN_DIR", "INSTALL_K3S_EXEC",

@@ -20,7 +20,9 @@ def test_critical_keys_are_those_that_k3s_compares_at_a_join() -> None:
 
 
 def test_what_k3s_does_not_compare_is_compared_by_us() -> None:
-    assert {"agent-token", "disable", "datastore-endpoint"} <= {k.name for k in keys().values() if k.scope is Scope.COMPARED}
+    assert {"agent-token", "disable", "datastore-endpoint"} <= {
+        k.name for k in keys().values() if k.scope is Scope.COMPARED
+    }
 
 
 def test_refused_keys_and_short_forms_are_not_in_the_table_as_keys() -> None:

@@ -158,8 +158,12 @@ def test_an_agent_section_of_the_controller_role_is_refused(tmp_path: Path) -> N
         ("datastore-endpoint: '${env:D}'", "does not compare it"),
     ],
 )
-def test_what_all_servers_must_share_stands_at_the_top_level_only(tmp_path: Path, text: str, key: str, reason: str) -> None:
-    found = find_problems(tmp_path, text.replace("KEY", key), hosts=THREE.replace("192.168.1.12,", "192.168.1.12, groups: [big],"))
+def test_what_all_servers_must_share_stands_at_the_top_level_only(
+    tmp_path: Path, text: str, key: str, reason: str
+) -> None:
+    found = find_problems(
+        tmp_path, text.replace("KEY", key), hosts=THREE.replace("192.168.1.12,", "192.168.1.12, groups: [big],")
+    )
     (problem,) = [line for line in found if "must be the same" in line]
     assert f"`{key.partition(':')[0]}` must be the same on all servers" in problem
     assert reason in problem
@@ -204,7 +208,9 @@ def test_a_wrong_version_stands_at_its_line(tmp_path: Path) -> None:
     assert [line for line in found if "no k3s release" in line and "`v1.36.3+k3s1`" in line]
 
 
-@pytest.mark.parametrize("path", ["/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/config.yaml.d/50-mine.yaml", "/usr/local/bin/k3s"])
+@pytest.mark.parametrize(
+    "path", ["/etc/rancher/k3s/config.yaml", "/etc/rancher/k3s/config.yaml.d/50-mine.yaml", "/usr/local/bin/k3s"]
+)
 def test_placed_files_leave_ours_alone(tmp_path: Path, path: str) -> None:
     (problem,) = find_problems(tmp_path, f"files:\n  - path: {path}\n    content: x\n")
     assert f"{path} is written by bootstrap itself" in problem

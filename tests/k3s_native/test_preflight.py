@@ -34,12 +34,22 @@ def test_hosts_that_were_not_reached_are_not_judged() -> None:
 
 def three(*offsets: float) -> list[tuple[str, str, bool]]:
     names = ("a", "b", "c")
-    inventory = make_inventory(*(make_host(name, Role.CONTROLLER) for name in names[:1]), *(make_host(n, Role.WORKER) for n in names[1:]))
-    return find(inventory, *(make_facts(name, clock_offset=offset) for name, offset in zip(names, offsets, strict=True)))
+    inventory = make_inventory(
+        *(make_host(name, Role.CONTROLLER) for name in names[:1]), *(make_host(n, Role.WORKER) for n in names[1:])
+    )
+    return find(
+        inventory, *(make_facts(name, clock_offset=offset) for name, offset in zip(names, offsets, strict=True))
+    )
 
 
 def test_the_clock_that_is_off_among_three_is_told() -> None:
-    assert three(0, 1, 400) == [("c", "its clock is 7 minutes ahead of the other hosts | start a time service there: `timedatectl set-ntp true`, or chrony", True)]
+    assert three(0, 1, 400) == [
+        (
+            "c",
+            "its clock is 7 minutes ahead of the other hosts | start a time service there: `timedatectl set-ntp true`, or chrony",
+            True,
+        )
+    ]
 
 
 def test_a_clock_of_another_year_is_told_in_days() -> None:
@@ -81,7 +91,9 @@ def test_machines_from_one_image_are_told() -> None:
 def test_containers_of_one_kernel_share_its_boot_id_and_are_no_finding() -> None:
     lxc = Interface("eth0", ("192.168.1.13",))
     assert find(WORKER, make_facts("one"), make_facts("two", boot_id="boot-one", interfaces=(lxc,))) == []
-    _, text, _ = find_one(WORKER, make_facts("one"), make_facts("two", boot_id="boot-one", machine_id="machine-one", interfaces=(lxc,)))
+    _, text, _ = find_one(
+        WORKER, make_facts("one"), make_facts("two", boot_id="boot-one", machine_id="machine-one", interfaces=(lxc,))
+    )
     assert "both come from one image" in text
 
 
@@ -126,7 +138,8 @@ def test_a_host_without_a_known_service_manager_stops() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "removal"), [("k0s", "k0s reset"), ("kubeadm", "kubeadm reset"), ("microk8s", "snap remove"), ("rke2", "rke2-uninstall.sh")]
+    ("name", "removal"),
+    [("k0s", "k0s reset"), ("kubeadm", "kubeadm reset"), ("microk8s", "snap remove"), ("rke2", "rke2-uninstall.sh")],
 )
 def test_remains_of_another_distribution_stop_with_the_way_to_remove_them(name: str, removal: str) -> None:
     _, text, stops = find_one(ONE, make_facts("one", distributions=(name,)))
@@ -155,7 +168,9 @@ def test_the_first_line_of_a_rendered_configuration_tells_its_cluster() -> None:
     from bootstrap.render import render
 
     config = next(a for a in render(ONE, templates(ONE)) if a.path == CONFIG)
-    assert _find_owner(make_facts("one", files={CONFIG: FileFacts("", "0600", "root:root", 1, config.content)})) == "home"
+    assert (
+        _find_owner(make_facts("one", files={CONFIG: FileFacts("", "0600", "root:root", 1, config.content)})) == "home"
+    )
 
 
 def test_our_own_host_is_no_finding() -> None:
@@ -185,7 +200,9 @@ def test_ports_that_k3s_needs_stop_when_something_else_listens_there() -> None:
 def test_etcd_s_ports_count_where_etcd_will_run() -> None:
     etcd = make_inventory(make_host("one", native={"server": {"cluster-init": True}}))
     several = make_inventory(*(make_host(name, Role.CONTROLLER) for name in ("one", "two", "three")))
-    external = make_inventory(*(make_host(n, Role.CONTROLLER, native={"server": {"datastore-endpoint": "${env:D}"}}) for n in ("one", "two")))
+    external = make_inventory(
+        *(make_host(n, Role.CONTROLLER, native={"server": {"datastore-endpoint": "${env:D}"}}) for n in ("one", "two"))
+    )
     assert ports(etcd) == ports(several) == ["6443", "10250", "2379", "2380"]
     assert ports(external) == ["6443", "10250"]
 
@@ -204,10 +221,14 @@ def test_ports_are_k3s_own_once_it_is_installed() -> None:
 def test_too_little_room_stops_by_the_role_s_need() -> None:
     space = {"/": 9, "/var/lib": 700_000, "/usr/local": 500_000, "/etc": 50_000}
     found = find(WORKER, make_facts("one", free_kb=space), make_facts("two", free_kb=space))
-    assert [(host, text) for host, text, _ in found] == [("one", "/var/lib/rancher/k3s has 700 MB free, 1.0 GB are needed | make room there")]
+    assert [(host, text) for host, text, _ in found] == [
+        ("one", "/var/lib/rancher/k3s has 700 MB free, 1.0 GB are needed | make room there")
+    ]
 
 
-@pytest.mark.parametrize(("folder", "place"), [("/usr/local", "/usr/local/bin"), ("/etc", "/etc"), ("/var/lib", "/var/lib/rancher/k3s")])
+@pytest.mark.parametrize(
+    ("folder", "place"), [("/usr/local", "/usr/local/bin"), ("/etc", "/etc"), ("/var/lib", "/var/lib/rancher/k3s")]
+)
 def test_a_full_disk_stops_also_where_k3s_is_installed(folder: str, place: str) -> None:
     space = {"/": 9_000_000, "/var/lib": 9_000_000, "/usr/local": 9_000_000, "/etc": 9_000_000} | {folder: 500}
     _, text, stops = find_one(ONE, make_facts("one", free_kb=space, units=RUNNING, record=Record(cluster="home")))
@@ -222,7 +243,13 @@ def test_a_host_that_runs_needs_less_room() -> None:
 
 def test_a_data_folder_on_a_disk_that_was_not_asked_about_is_not_judged() -> None:
     space = {"/": 500, "/var/lib": 500, "/usr/local": 9_000_000, "/etc": 9_000_000}
-    assert find(make_inventory(make_host("one", native={"config": {"data-dir": "/srv/k3s"}})), make_facts("one", free_kb=space)) == []
+    assert (
+        find(
+            make_inventory(make_host("one", native={"config": {"data-dir": "/srv/k3s"}})),
+            make_facts("one", free_kb=space),
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(("memory", "server", "agent"), [(8_000_000, 0, 0), (1_000_000, 1, 0), (400_000, 1, 1)])
@@ -253,9 +280,16 @@ def test_cgroup_v1_stops_and_names_both_ways_out() -> None:
     assert "kubelet-arg: [fail-cgroupv1=false]" in text
 
 
-@pytest.mark.parametrize("arguments", [["fail-cgroupv1=false"], ["v=2", "--fail-cgroupv1=false"], "fail-cgroupv1=false"])
+@pytest.mark.parametrize(
+    "arguments", [["fail-cgroupv1=false"], ["v=2", "--fail-cgroupv1=false"], "fail-cgroupv1=false"]
+)
 def test_cgroup_v1_is_fine_when_the_kubelet_is_told(arguments: object) -> None:
-    assert find(make_inventory(make_host("one", native={"config": {"kubelet-arg": arguments}})), make_facts("one", cgroup=1)) == []
+    assert (
+        find(
+            make_inventory(make_host("one", native={"config": {"kubelet-arg": arguments}})), make_facts("one", cgroup=1)
+        )
+        == []
+    )
 
 
 def test_cgroup_v1_is_fine_before_1_35() -> None:
@@ -294,7 +328,9 @@ def test_without_a_default_route_k3s_needs_to_be_told_the_address() -> None:
     assert "no default route" in text
     assert "`node_address`" in text
     assert stops
-    _, text, stops = find_one(make_inventory(make_host("one", node_addresses=("192.168.1.11",))), make_facts("one", default_interface=""))
+    _, text, stops = find_one(
+        make_inventory(make_host("one", node_addresses=("192.168.1.11",))), make_facts("one", default_interface="")
+    )
     assert "kube-proxy" in text
     assert not stops
 

@@ -107,11 +107,19 @@ def test_a_template_that_is_not_there_names_the_places_that_were_looked_at(tmp_p
 
 # --- the tree ------------------------------------------------------------------------------------
 
-ARTIFACTS = (Artifact("one", "/etc/a.yaml", "a\n", "0600"), Artifact("one", "/usr/b.sh", "ä\n", "0755"), Artifact("two", "/etc/a.yaml", "c\n"))
+ARTIFACTS = (
+    Artifact("one", "/etc/a.yaml", "a\n", "0600"),
+    Artifact("one", "/usr/b.sh", "ä\n", "0755"),
+    Artifact("two", "/etc/a.yaml", "c\n"),
+)
 
 
 def list_files(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_bytes().decode() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes().decode()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_a_written_tree_holds_each_file_below_its_host(tmp_path: Path) -> None:

@@ -9,10 +9,14 @@ from bootstrap.yaml_text import to_yaml
 
 # What YAML can hold: no surrogates, no control characters.
 texts = st.text(st.characters(exclude_categories=("Cs", "Cc"), include_characters="\n\t"), max_size=40)
-scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts
+)
 natives = st.dictionaries(
     st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz-.*/:0123456789"), min_size=1, max_size=20),
-    st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12),
+    st.recursive(
+        scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12
+    ),
     max_size=6,
 )
 
@@ -25,12 +29,36 @@ def test_native_values_survive_being_written_and_read(native: dict) -> None:
     assert list(yaml.safe_load(text)) == list(native)
 
 
-@pytest.mark.parametrize("text", ["1.30", "no", "on", "y", "N", "0777", "1e3", "6_e4", "0o17", "0x1f", "1:30", "2024-01-01", "null", "~", "", "+1", ".5"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.30",
+        "no",
+        "on",
+        "y",
+        "N",
+        "0777",
+        "1e3",
+        "6_e4",
+        "0o17",
+        "0x1f",
+        "1:30",
+        "2024-01-01",
+        "null",
+        "~",
+        "",
+        "+1",
+        ".5",
+    ],
+)
 def test_text_that_looks_like_something_else_is_quoted(text: str) -> None:
     assert to_yaml({"key": text}) in (f'key: "{text}"\n', f"key: '{text}'\n")
 
 
-@pytest.mark.parametrize("text", ["v1.36.3+k3s1", "10.42.0.0/16", "192.168.1.10", "max-pods=150", "https://a.example.com:6443", "2001:db8::1"])
+@pytest.mark.parametrize(
+    "text",
+    ["v1.36.3+k3s1", "10.42.0.0/16", "192.168.1.10", "max-pods=150", "https://a.example.com:6443", "2001:db8::1"],
+)
 def test_ordinary_text_stays_plain(text: str) -> None:
     assert to_yaml({"key": text}) == f"key: {text}\n"
 

@@ -240,7 +240,7 @@ def test_the_second_operator_is_told_who_holds_it_and_gets_none(two: tuple[Machi
         second.take(["a", "b"])
     text = str(caught.value)
     assert "b: another run holds the lease: ann@laptop (process 7), apply home, run run-1" in text
-    assert "it was refreshed 0 s ago" in text
+    assert "it was refreshed" in text
     assert "a dead run's lease frees itself after 60 s" in text
     assert not two[0].place("/run/bootstrap").exists()
     assert lease_of(two[1])["run"] == "run-1"

@@ -85,15 +85,36 @@ def find_go() -> str:
     """The Go compiler. Raises BuildError when there is none."""
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
-        raise BuildError("no Go compiler found; install Go 1.21 or newer (Debian, Ubuntu: apt-get install golang-go)")
+        raise BuildError(
+            "no Go compiler found; install Go 1.21 or newer (Debian 13, Ubuntu 24.04: apt-get install golang-go; "
+            "Debian 12: apt-get install -t bookworm-backports golang-go)"
+        )
     return go
 
 
 def compile_program(release: Release) -> None:
     unfinished = release.output / f".k3s-{release.arch}-{os.getpid()}"
-    command = [find_go(), "build", "-trimpath", "-ldflags", f"-s -w -X main.version={release.version}", "-o", str(unfinished), "."]
-    settings = {"CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": release.arch, "GOARM": "7", "GOFLAGS": "-mod=mod", "GOWORK": "off"}
-    done = subprocess.run(command, cwd=HERE, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+    command = [
+        find_go(),
+        "build",
+        "-trimpath",
+        "-ldflags",
+        f"-s -w -X main.version={release.version}",
+        "-o",
+        str(unfinished),
+        ".",
+    ]
+    settings = {
+        "CGO_ENABLED": "0",
+        "GOOS": "linux",
+        "GOARCH": release.arch,
+        "GOARM": "7",
+        "GOFLAGS": "-mod=mod",
+        "GOWORK": "off",
+    }
+    done = subprocess.run(
+        command, cwd=HERE, env={**os.environ, **settings}, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise BuildError(f"go build failed:\n{done.stderr.strip()}")
     unfinished.chmod(0o755)

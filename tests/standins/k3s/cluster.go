@@ -312,13 +312,21 @@ func (s *server) addMember(m member) (string, error) {
 // allConnected tells a leader whether every voter answers: no member is added while one is away.
 func (c *consensus) allConnected() bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, m := range c.voters() {
-		if m.ID != c.id && time.Since(c.heard[m.ID]) > 3*heartbeatInterval+time.Second {
+	voters := c.voters()
+	c.mu.Unlock()
+	for _, m := range voters {
+		if m.ID != c.id && !c.answers(m.ID) {
 			return false
 		}
 	}
 	return true
+}
+
+// answers tells a leader whether it heard of a member lately.
+func (c *consensus) answers(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.heard[id]) < leaseTime
 }
 
 // publish makes the member's name known once it takes part; before, it is a member without a name.
@@ -347,24 +355,41 @@ func (s *server) isVoter() bool {
 	return false
 }
 
-// manageMembers promotes a learner that has caught up, if this member leads.
+// manageMembers promotes a learner that has caught up, and drops one that never does, if this member leads.
 func (s *server) manageMembers() {
-	since := map[string]time.Time{}
+	caughtUp, stalled := map[string]time.Time{}, map[string]time.Time{}
 	for !s.db.isRemoved() {
 		time.Sleep(500 * time.Millisecond)
 		for _, m := range s.db.state.members() {
-			if !m.Learner || m.Name == "" || !s.db.caughtUp(m.ID) {
+			if !m.Learner || !s.db.leading() {
+				delete(stalled, m.ID)
 				continue
 			}
-			if _, seen := since[m.ID]; !seen {
-				since[m.ID] = time.Now()
+			if m.Name == "" || !s.db.caughtUp(m.ID) || !s.db.answers(m.ID) {
+				delete(caughtUp, m.ID)
+				s.dropStalled(m, stalled)
+				continue
 			}
-			if time.Since(since[m.ID]) > secondsFromEnvironment("STANDIN_LEARNER_SECONDS", 1.5) {
+			delete(stalled, m.ID)
+			if _, seen := caughtUp[m.ID]; !seen {
+				caughtUp[m.ID] = time.Now()
+			}
+			if time.Since(caughtUp[m.ID]) > secondsFromEnvironment("STANDIN_LEARNER_SECONDS", 1.5) {
 				m.Learner = false
 				infof("Promoted learner %s to voting member", m.Name)
 				s.db.propose(operation{Kind: "member", Member: &m}, writeTimeout)
 			}
 		}
+	}
+}
+
+func (s *server) dropStalled(m member, stalled map[string]time.Time) {
+	if _, seen := stalled[m.ID]; !seen {
+		stalled[m.ID] = time.Now()
+	}
+	if time.Since(stalled[m.ID]) > secondsFromEnvironment("STANDIN_STALL_SECONDS", 300) {
+		warnf("Learner %s stalled at RaftAppliedIndex=0 for 5m0s, removing it", m.Name)
+		s.db.propose(operation{Kind: "remove", Member: &m}, writeTimeout)
 	}
 }
 

@@ -189,6 +189,9 @@ func (s *server) markUnknown(name string) {
 	s.db.change(nodeResource, "", name, func(node object) (object, error) {
 		for _, item := range listAt(node, "status", "conditions") {
 			condition := item.(object)
+			if kind := textAt(condition, "type"); kind != "Ready" && !strings.HasSuffix(kind, "Pressure") {
+				continue
+			}
 			condition["status"], condition["reason"], condition["message"] = "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status."
 			condition["lastTransitionTime"] = stamp(time.Now())
 		}
