@@ -213,15 +213,15 @@ def parse_record(text: str) -> Record | None:
     try:
         fields = json.loads(text)
         return Record(
-            cluster=fields["cluster"],
-            run=fields.get("run", ""),
-            applied=dict(fields.get("applied", {})),
-            labels=tuple(fields.get("labels", ())),
-            annotations=tuple(fields.get("annotations", ())),
-            taints=tuple(fields.get("taints", ())),
-            hooks=dict(fields.get("hooks", {})),
+            cluster=str(fields["cluster"]),
+            run=str(fields.get("run", "")),
+            applied={str(what): str(digest) for what, digest in fields.get("applied", {}).items()},
+            labels=tuple(map(str, fields.get("labels", ()))),
+            annotations=tuple(map(str, fields.get("annotations", ()))),
+            taints=tuple(map(str, fields.get("taints", ()))),
+            hooks={str(name): str(digest) for name, digest in fields.get("hooks", {}).items()},
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

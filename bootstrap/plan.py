@@ -243,7 +243,8 @@ UNKNOWN: Final = " "  # no label has such a value
 
 def unknown_node(owned: Record) -> Mapping[str, Any]:
     """A Node that nobody can look at now: it has our keys, with values that equal no wanted one."""
-    taints = [dict(zip(("key", "effect"), key.rsplit(":", 1), strict=True), value=UNKNOWN) for key in owned.taints]
+    parts = [key.rpartition(":") for key in owned.taints]
+    taints = [{"key": key, "effect": effect, "value": UNKNOWN} for key, _, effect in parts]
     marks = {"labels": dict.fromkeys(owned.labels, UNKNOWN), "annotations": dict.fromkeys(owned.annotations, UNKNOWN)}
     return {"metadata": marks, "spec": {"taints": taints}}
 
