@@ -8,6 +8,7 @@ The number of boundaries or steps passed is written to the file in SABOTEUR_COUN
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from bootstrap import runner
@@ -17,19 +18,23 @@ from bootstrap.model import Step
 
 KIND, NUMBER = sys.argv[1], int(sys.argv[2])
 passed = {"boundaries": 0, "steps": 0}
+guard = threading.Lock()
 
 
 def note() -> None:
-    path = os.environ.get("SABOTEUR_COUNT")
-    if path:
-        Path(path).write_text(f"{passed['boundaries']} {passed['steps']}")
+    """Whole at every moment: another thread may end the process."""
+    path = Path(os.environ["SABOTEUR_COUNT"])
+    new = path.with_suffix(".new")
+    new.write_text(f"{passed['boundaries']} {passed['steps']}")
+    new.replace(path)
 
 
 def boundary() -> None:
-    passed["boundaries"] += 1
-    note()
-    if KIND == "kill" and passed["boundaries"] == NUMBER:
-        os.kill(os.getpid(), signal.SIGKILL)
+    with guard:
+        passed["boundaries"] += 1
+        note()
+        if KIND == "kill" and passed["boundaries"] == NUMBER:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 act = runner.Runner._act
@@ -37,8 +42,9 @@ act = runner.Runner._act
 
 def act_with_fault(self: runner.Runner, identity: str, step: Step) -> str:
     boundary()
-    passed["steps"] += 1
-    mine = passed["steps"] == NUMBER
+    with guard:
+        passed["steps"] += 1
+        mine = passed["steps"] == NUMBER
     if mine and KIND == "fail":
         raise StepError("planted fault, before the step", where=step.place)
     detail = act(self, identity, step)
