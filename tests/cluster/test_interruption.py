@@ -14,7 +14,7 @@ from tests.cluster.conftest import Repository, fresh
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 SABOTEUR = str(Path(__file__).parent / "saboteur.py")
 # One in so many boundaries is tried by default, another one each day: BOOTSTRAP_SWEEP=1 tries them all.
-SWEEP = int(os.environ.get("BOOTSTRAP_SWEEP", "3"))
+SWEEP = int(os.environ.get("BOOTSTRAP_SWEEP", "4"))
 
 
 def sabotage(repository: Repository, kind: str, number: int, code: int | None) -> tuple[int, int]:
