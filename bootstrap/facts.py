@@ -128,7 +128,7 @@ SYSTEM_PROBE = Probe("system", SYSTEM_SCRIPT, parse_system)
 def probe_distributions() -> Probe:
     """Names of the distributions that have traces on the host; an empty folder is none."""
     lines = [
-        f'for trace in {join(traces)}; do [ -n "$(ls -A "$trace" 2>/dev/null)" ] && echo {name} && break; done'
+        f'for trace in {join(traces)}; do [ -e "$trace" ] && [ -n "$(ls -A "$trace" 2>/dev/null)" ] && echo {name} && break; done'
         for name, traces in DISTRIBUTION_TRACES.items()
     ]
     return Probe("distributions", "\n".join(lines) + "\ntrue", lambda text: tuple(text.split()))
