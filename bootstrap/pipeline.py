@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootstrap.driver import PlanInput
-from bootstrap.errors import PlanRefusedError, PreflightError, StepError, TransportError
+from bootstrap.errors import BootstrapError, PlanRefusedError, PreflightError, StepError, TransportError
 from bootstrap.model import Artifact, Check, Facts, Inventory, Lock, LockedFile, Plan, Report, Status
 from bootstrap.session import LOCK_FILE, Session
 
@@ -215,7 +215,10 @@ def apply(session: Session, consent: Consent) -> Report:
         return prove(session, consent, Report(remaining=draft.plan), draft)
     consent.give(draft)
     report = execute(session, consent, draft, plan)
-    after = plan(session)
+    try:
+        after = plan(session)
+    except BootstrapError as error:  # what was done must be told, whatever the hosts say now
+        return replace(report, checks=(Check("plan again", ok=False, detail=str(error)),))
     report = replace(report, remaining=after.plan)
     if any(result.status is not Status.DONE for result in report.results):
         return report

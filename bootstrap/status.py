@@ -21,12 +21,17 @@ def _row(host: Host, facts: HostFacts | None, node: Mapping[str, Any] | None, no
     return StatusRow(
         host=host.name,
         role=str(host.role),
-        version=node["status"]["nodeInfo"]["kubeletVersion"] if node else "",
-        ready=_is_ready(node) if node else None,
-        age=_age(node, now) if node else None,
+        version=_version(node) if node is not None else "",
+        ready=_is_ready(node) if node is not None else None,
+        age=_age(node, now) if node is not None else None,
         disk_free_kb=facts.free_kb.get("/var/lib") if facts else None,
         unit=_unit(facts) if facts else "unreachable",
     )
+
+
+def _version(node: Mapping[str, Any]) -> str:
+    """What its kubelet said; a Node that was made by hand has nothing to tell."""
+    return str((node.get("status", {}).get("nodeInfo") or {}).get("kubeletVersion") or "")
 
 
 def _is_ready(node: Mapping[str, Any]) -> bool:

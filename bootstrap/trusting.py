@@ -29,18 +29,24 @@ class Offer:
 
 
 def find_offers(session: Session, hosts: Sequence[str], replaced: Sequence[str]) -> list[Offer]:
-    """Scan hosts (all without names) and what lies on the way to them. Raises UsageError for an unknown name."""
+    """Scan hosts (all without names) and what lies on the way to them; a jump goes by its address.
+
+    Raises UsageError for a name that is neither.
+    """
     from bootstrap.transport.settings import load_settings
 
     known = {host.name: host for host in session.inventory.hosts}
-    for name in (*hosts, *replaced):
-        if name not in known:
-            raise UsageError(f"the inventory has no host {name}", next_step=f"it has: {', '.join(known)}")
-    wanted = [known[name] for name in dict.fromkeys((*hosts, *replaced))] or list(known.values())
+    names = tuple(dict.fromkeys((*hosts, *replaced)))
+    jumps = [name for name in names if name not in known]
+    wanted = list(known.values()) if jumps or not names else [known[name] for name in names]
     settings = load_settings(session.known_hosts_path, ask=session.ask)
     with ThreadPoolExecutor(max_workers=16) as pool:
         found = list(pool.map(lambda host: list(_scan(host, settings, replaced)), wanted))
-    return list({offer.host: offer for offers in found for offer in offers}.values())
+    offers = {offer.host: offer for offers in found for offer in offers}
+    for name in jumps:
+        if name not in offers:
+            raise UsageError(f"the inventory has no host or jump {name}", next_step=f"it has: {', '.join(offers)}")
+    return [offer for offer in offers.values() if not jumps or offer.host in names]
 
 
 def _scan(host: Host, settings: "SshSettings", replaced: Sequence[str]) -> Iterable[Offer]:

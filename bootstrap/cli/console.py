@@ -82,6 +82,12 @@ def report_bug(error: Exception) -> int:
     return ExitCode.ERROR
 
 
+def report_file(error: OSError) -> int:
+    """A file of the person's that can't be read or written."""
+    report_error(BootstrapError(str(error.strerror).lower(), where=str(error.filename)), "text")
+    return ExitCode.ERROR
+
+
 def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
     """Turn errors into messages and exit codes; the last line of defence against a traceback."""
 
@@ -100,6 +106,8 @@ def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
             leave(ExitCode.INTERRUPTED)
         except BrokenPipeError:
             leave(ExitCode.ERROR)
+        except OSError as error:
+            code = report_file(error) if error.filename else report_bug(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end in a wall of text
             code = report_bug(error)
         leave(code) if code else sys.exit(0)

@@ -33,7 +33,9 @@ def validate(inventory: Path | None, known_hosts: Path | None, output: str) -> N
 
         give(problems_to_json(InventoryError([])))
         return
-    counts = f"{len(checked.controllers)} controllers, {len(checked.workers)} workers"
+    from bootstrap.report.text import count
+
+    counts = f"{count(len(checked.controllers), 'controller')}, {count(len(checked.workers), 'worker')}"
     give(f"{session.path}: valid: cluster {checked.cluster}, {checked.distro} {checked.version}, {counts}")
 
 

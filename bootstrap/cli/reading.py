@@ -16,26 +16,26 @@ from bootstrap.cli.console import (
     show_plan,
     width,
 )
-from bootstrap.cli.options import inventory_argument, open_session, output_option
+from bootstrap.cli.options import inventory_argument, known_hosts_option, open_session, output_option, split_words
 from bootstrap.errors import BootstrapError, ExitCode, UsageError
 
 
 @click.command()
-@inventory_argument
-@click.option(
-    "--host", "hosts", multiple=True, help="Only this host (may be given again); default: hosts without a pin."
-)
+@click.argument("words", nargs=-1, metavar="[INVENTORY] [HOST]...")
+@known_hosts_option
 @click.option(
     "--replace", "replaced", multiple=True, help="Replace the pin of this host after a reinstall (may be given again)."
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask; for keys that were compared some other way.")
 @guarded
-def trust(
-    inventory: Path | None, known_hosts: Path | None, hosts: tuple[str, ...], replaced: tuple[str, ...], yes: bool
-) -> int:
-    """Show the hosts' keys, and pin them in known_hosts after a yes."""
+def trust(words: tuple[str, ...], known_hosts: Path | None, replaced: tuple[str, ...], yes: bool) -> int:
+    """Show keys of HOSTs (of all without names), and pin them in known_hosts after a yes.
+
+    A jump on the way to a host is named by its address, as in the inventory.
+    """
     from bootstrap.trusting import find_offers, pin_offers
 
+    inventory, hosts = split_words(words)
     session = open_session(inventory, known_hosts)
     offers = find_offers(session, hosts, replaced)
     for offer in offers:

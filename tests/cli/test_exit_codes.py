@@ -85,6 +85,22 @@ def test_a_lock_from_a_mirror_that_is_not_there_is_an_error(bootstrap: Program) 
     assert "error" in answer.err
 
 
+def test_a_file_in_the_way_is_no_bug(bootstrap: Program, repository: Path) -> None:
+    (repository / "rendered").write_text("a file, not a folder")
+    answer = bootstrap("render")
+    assert answer.code == ExitCode.ERROR
+    assert "rendered" in answer.err
+    assert "bug" not in answer.err
+
+
+@pytest.mark.parametrize("words", [("plan",), ("render",)])
+def test_a_lock_that_can_not_be_read_is_no_bug(bootstrap: Program, repository: Path, words: tuple[str, ...]) -> None:
+    (repository / "artifacts.lock").mkdir()
+    answer = bootstrap(*words)
+    assert answer.code in (ExitCode.ERROR, ExitCode.UNREACHABLE)
+    assert "bug" not in answer.err
+
+
 # --- the command line ----------------------------------------------------------------------------
 
 
@@ -104,7 +120,7 @@ def test_a_lock_from_a_mirror_that_is_not_there_is_an_error(bootstrap: Program) 
         (("validate", "inventories"), "inventories is a folder"),
         (("kubeconfig", "--merge", "--out", "x"), "--merge and --out exclude each other"),
         (("reset", "--confirm", "other"), "--confirm other is not the cluster's name (home)"),
-        (("trust", "--host", "nobody"), "the inventory has no host nobody"),
+        (("trust", "nobody"), "the inventory has no host or jump nobody"),
     ],
 )
 def test_what_can_not_be_asked_is_64(bootstrap: Program, words: tuple[str, ...], message: str) -> None:
