@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.conftest import Repository, fresh
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.timeout(3600)]
 SABOTEUR = str(Path(__file__).parent / "saboteur.py")
 # One in so many boundaries is tried by default, another one each day: BOOTSTRAP_SWEEP=1 tries them all.
 SWEEP = int(os.environ.get("BOOTSTRAP_SWEEP", "4"))
