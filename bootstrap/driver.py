@@ -1,10 +1,14 @@
 """What a distribution must answer. Pure answers only: no driver reaches a host."""
 
+# annotations stay text: the values they name are imported only by who makes them
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from bootstrap.model import Artifact, Facts, Finding, Host, Inventory, Lock, Plan, Position, Probe, Secret
+if TYPE_CHECKING:
+    from bootstrap.model import Artifact, Facts, Finding, Host, Inventory, Lock, Plan, Probe, Secret
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,6 @@ __all__ = [
     "NativeProblem",
     "NodeExpectation",
     "PlanInput",
-    "Position",
     "TemplateUse",
     "UpstreamFile",
 ]

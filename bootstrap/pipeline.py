@@ -4,18 +4,22 @@ inventory file -> Inventory -> Artifacts -> Facts -> Plan -> Results -> Checks. 
 `plan` simply stops earlier than `apply`, so what is shown is the object that is executed.
 """
 
+# annotations stay text: the values they name are imported only by who makes them
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootstrap.driver import PlanInput
+from bootstrap import model
 from bootstrap.errors import BootstrapError, PlanRefusedError, PreflightError, StepError, TransportError
-from bootstrap.model import Artifact, Check, Facts, Inventory, Lock, LockedFile, Plan, Report, Status
 from bootstrap.session import LOCK_FILE, Session
 
 if TYPE_CHECKING:
+    from bootstrap.driver import PlanInput
+    from bootstrap.model import Artifact, Check, Facts, Inventory, Lock, LockedFile, Plan, Report
     from bootstrap.progress import Progress
     from bootstrap.report import StatusRow
 
@@ -76,7 +80,7 @@ def write_lock(session: Session) -> Lock:
     from bootstrap.upstream import lock_files
 
     path = session.root / LOCK_FILE
-    old = parse_lock(path.read_text(), file=str(path)) if path.exists() else Lock()
+    old = parse_lock(path.read_text(), file=str(path)) if path.exists() else model.Lock()
     stated = tuple(dict.fromkeys(host.arch for host in session.inventory.hosts if host.arch))
     wanted = session.driver.upstream_files(session.inventory, stated or ("amd64", "arm64", "arm"))
     if not stated:
@@ -114,7 +118,7 @@ def make_draft(session: Session, plan_with: Callable[[PlanInput], Plan], *, chec
         raise next(iter(failed.values()))
     plan_input = session.make_input(facts, failed)
     findings = tuple(session.driver.check_hosts(plan_input)) if checks_hosts else ()
-    empty = Plan(session.inventory.cluster, "apply", findings=findings, unreachable=tuple(failed))
+    empty = model.Plan(session.inventory.cluster, "apply", findings=findings, unreachable=tuple(failed))
     if any(finding.stops for finding in findings):
         return Draft(empty, facts, failed, started)
     plan = plan_with(plan_input)
@@ -144,7 +148,7 @@ def verify(session: Session, facts: Facts, deadline: float, *, looks: int = 2) -
 
     text = kubeconfig(session, facts)
     if text is None:
-        return (Check("kubeconfig", ok=False, detail="no controller that can be reached has one"),)
+        return (model.Check("kubeconfig", ok=False, detail="no controller that can be reached has one"),)
     inventory, driver = session.inventory, session.driver
     return verify_cluster(
         inventory,
@@ -200,7 +204,7 @@ class Consent:
 
     show: Callable[[Draft], None]
     give: Callable[[Draft], None]
-    open_progress: "Callable[[Plan], Progress]"
+    open_progress: Callable[[Plan], Progress]
     verify_deadline: float = 180.0  # seconds
 
 
@@ -212,15 +216,15 @@ def apply(session: Session, consent: Consent) -> Report:
     refuse_findings(draft)
     consent.show(draft)
     if draft.plan.is_empty:
-        return prove(session, consent, Report(remaining=draft.plan), draft)
+        return prove(session, consent, model.Report(remaining=draft.plan), draft)
     consent.give(draft)
     report = execute(session, consent, draft, plan)
     try:
         after = plan(session)
     except BootstrapError as error:  # what was done must be told, whatever the hosts say now
-        return replace(report, checks=(Check("plan again", ok=False, detail=str(error)),))
+        return replace(report, checks=(model.Check("plan again", ok=False, detail=str(error)),))
     report = replace(report, remaining=after.plan)
-    if any(result.status is not Status.DONE for result in report.results):
+    if any(result.status is not model.Status.DONE for result in report.results):
         return report
     return prove(session, consent, report, after)
 
@@ -257,7 +261,7 @@ def reset(session: Session, consent: Consent) -> Report:
     """Remove the whole cluster from every host that can be reached."""
     draft = plan_reset(session)
     if draft.plan.is_empty:
-        return Report()
+        return model.Report()
     consent.show(draft)
     consent.give(draft)
     report = execute(session, consent, draft, plan_reset)
@@ -310,7 +314,7 @@ def execute(session: Session, consent: Consent, draft: Draft, plan_again: Callab
         leases.release()
 
 
-def run_plan(session: Session, run_id: str, plan: Plan, progress: "Progress") -> Report:
+def run_plan(session: Session, run_id: str, plan: Plan, progress: Progress) -> Report:
     """Execute; on Ctrl-C name what still runs, and leave within seconds."""
     from bootstrap.errors import InterruptedRunError
     from bootstrap.progress import HostLogs
@@ -338,7 +342,7 @@ def run_plan(session: Session, run_id: str, plan: Plan, progress: "Progress") ->
         ) from None
     finally:
         logs.close()
-    return Report(results=results, log_folder=str(logs.folder))
+    return model.Report(results=results, log_folder=str(logs.folder))
 
 
 def log_folder(session: Session, run_id: str) -> Path:
@@ -413,7 +417,7 @@ def write_kubeconfig(path: Path, text: str, combine: Callable[[str, str], str]) 
     return write_private(path, combine(existing, text))
 
 
-def status_rows(session: Session, facts: Facts) -> "list[StatusRow]":
+def status_rows(session: Session, facts: Facts) -> list[StatusRow]:
     """What is known of each host, from the same look as a plan's."""
     from bootstrap.status import make_rows
 

@@ -1,5 +1,8 @@
 """What one command works with: the inventory, its driver, lock, secrets and connections, each read once. Opens; decides nothing."""
 
+# annotations stay text: the values they name are imported only by who makes them
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from bootstrap.driver import Driver, PlanInput
 from bootstrap.errors import BootstrapError, InventoryError, LockError, Problem, SecretError, TransportError
-from bootstrap.model import Artifact, Facts, Inventory, Lock, Reference, Secret
+from bootstrap.model import Secret
 from bootstrap.references import fill_references, find_references
 
 if TYPE_CHECKING:
     from bootstrap.connections import Connections, Open
+    from bootstrap.model import Artifact, Facts, Inventory, Lock, Reference
     from bootstrap.redact import Redactor
 
 LOCK_FILE = "artifacts.lock"
@@ -28,7 +32,7 @@ class Session:
     environment: Mapping[str, str]
     ask: Callable[[str], str | None] = lambda _prompt: None
     known_hosts: Path | None = None
-    open_host: "Open | None" = None
+    open_host: Open | None = None
     _values: dict[str, Secret] = field(default_factory=dict)
 
     # --- read once ---------------------------------------------------------------------------
@@ -67,7 +71,7 @@ class Session:
         return parse_lock(path.read_text(), file=str(path))
 
     @cached_property
-    def connections(self) -> "Connections":
+    def connections(self) -> Connections:
         from bootstrap.connections import Connections, ssh_opener
 
         return Connections(self.open_host or ssh_opener(self.inventory, str(self.known_hosts_path), self.ask))
@@ -79,7 +83,7 @@ class Session:
     # --- secrets -----------------------------------------------------------------------------
 
     @cached_property
-    def redactor(self) -> "Redactor":
+    def redactor(self) -> Redactor:
         from bootstrap.redact import Redactor
 
         return Redactor()

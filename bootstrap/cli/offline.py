@@ -33,9 +33,8 @@ def validate(inventory: Path | None, known_hosts: Path | None, output: str) -> N
 
         give(problems_to_json(InventoryError([])))
         return
-    from bootstrap.report.text import count
-
-    counts = f"{count(len(checked.controllers), 'controller')}, {count(len(checked.workers), 'worker')}"
+    controllers, workers = len(checked.controllers), len(checked.workers)
+    counts = f"{controllers} controller{'s' * (controllers != 1)}, {workers} worker{'s' * (workers != 1)}"
     give(f"{session.path}: valid: cluster {checked.cluster}, {checked.distro} {checked.version}, {counts}")
 
 

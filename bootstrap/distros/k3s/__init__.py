@@ -1,11 +1,17 @@
 """k3s: what it is told, asked, and how its changes are ordered. Unaware of other distributions."""
 
+# annotations stay text: the values they name are imported only by who makes them
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote as quote_url
 
 from bootstrap.distros.k3s.layout import CONFIG, effective, server_port
 from bootstrap.driver import NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
-from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
+
+if TYPE_CHECKING:
+    from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
 
 RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 SCRIPTS = "https://raw.githubusercontent.com/k3s-io/k3s"
