@@ -322,6 +322,17 @@ def test_a_lost_controller_is_replaced_before_another_is_restarted() -> None:
     converges(world)
 
 
+def test_while_nobody_can_count_votes_a_wiped_controller_is_taken_for_a_lost_one() -> None:
+    world = built(make_inventory(3))
+    world.stop("c1")
+    world.wipe("c3")
+    world.inventory = change_native(world.inventory, CHANGED)
+    stages = stage_titles(world.plan())
+    assert stages.index("start controllers that are down") < stages.index("replace lost controllers, one at a time")
+    assert stages.index("replace lost controllers, one at a time") < stages.index("update controllers, one at a time")
+    converges(world)
+
+
 def test_wiped_hosts_found_anew() -> None:
     world = built(make_inventory(3, 1))
     world.wipe("c1", "c2", "c3", "w1")
@@ -419,6 +430,15 @@ def test_a_move_to_etcd_that_was_cut_off_before_the_restart_goes_on() -> None:
     plan = world.plan()
     world.execute(plan, titles(plan).index("c1: restart k3s"))
     assert "c1: restart k3s" in titles(world.plan())
+
+
+def test_a_datastore_that_is_not_the_wanted_one_is_a_reason_though_every_file_is_right() -> None:
+    world = built(make_inventory(1))
+    world.meet(make_inventory(3))
+    world.edit("c1", JOIN, join_file(founds_etcd=True, server_url=""))
+    reasons = {step.title: step.reason for stage in world.plan().stages for step in stage.steps if step.host == "c1"}
+    assert reasons["restart k3s"] == "its datastore is to become etcd"
+    converges(world)
 
 
 # --- what is missing -----------------------------------------------------------------------------
