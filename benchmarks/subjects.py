@@ -149,7 +149,7 @@ def pyinfra_noop(folder: Path, farm: Farm, state: State, count: int, bin_folder:
     unchanged = count * (1 + len(state.files) + len(state.settings))
 
     def accepts(code: int, output: str) -> bool:
-        return code == 0 and output.count("] No changes") == unchanged
+        return code == 0 and output.count(" No changes\n") == unchanged
 
     return Subject("pyinfra", words, environment, folder, accepts)
 
