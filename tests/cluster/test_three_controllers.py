@@ -47,7 +47,7 @@ def test_three_controllers_and_two_workers_come_up_with_etcd_on_each_controller(
 
 
 def test_a_change_restarts_the_controllers_one_at_a_time(home: Repository) -> None:
-    home.inventory.write_text(home.inventory.read_text() + "  server: {kube-apiserver-arg: [v=1]}\n")
+    home.inventory.write_text(home.inventory.read_text() + "  server: {etcd-snapshot-retention: 6}\n")
     home.apply()
     spans = []
     for host in CONTROLLERS:
@@ -75,7 +75,7 @@ def test_with_one_controller_down_no_other_is_restarted_or_removed(home: Reposit
     text = home.inventory.read_text()
     refused = home.run("remove", "h2", "--yes", code=1)
     assert "etcd voters" in refused.text
-    home.inventory.write_text(text.replace("[v=1]", "[v=2]"))
+    home.inventory.write_text(text.replace("etcd-snapshot-retention: 6", "etcd-snapshot-retention: 7"))
     refused = home.apply(code=None)
     assert refused.code in (1, 4)
     assert "etcd voters" in refused.text

@@ -33,16 +33,19 @@ fi
 
 
 def explain_script(service: str) -> str:
-    """The lines in which k3s says why: fatal ones, and the INFO lines in which an agent hangs (k3s: `Waiting to retrieve`)."""
-    cause = "level=fatal|Waiting to retrieve|Failed to validate|Shutdown request received|level=error|exited:"
+    """The lines in which k3s says why: those with which it ends or hangs, else its errors, else its last words."""
+    decisive = "level=fatal|Waiting to retrieve|Failed to validate|Shutdown request received|exited:|^Error: |panic:"
     return f"""
-if [ -d /run/systemd/system ]; then
-  journalctl -u {service} -n 400 --no-pager -o cat > /run/bootstrap/journal 2>/dev/null
-else tail -n 400 /var/log/{service}.log > /run/bootstrap/journal 2>/dev/null
+log=/run/bootstrap/journal
+if [ -d /run/systemd/system ]; then journalctl -u {service} -n 2000 --no-pager -o cat > $log 2>/dev/null
+else tail -n 2000 /var/log/{service}.log > $log 2>/dev/null
 fi
-grep -E {quote(cause)} /run/bootstrap/journal | awk '{{ line = $0; sub(/^time="[^"]*" /, "", line); if (line != last) print; last = line }}' | tail -n 4
-[ -s /run/bootstrap/journal ] || echo "{service} has written nothing to its log"
-rm -f /run/bootstrap/journal
+for cause in {quote(decisive)} 'level=error|^E[0-9]' 'level=|Main process exited'; do
+  said=$(grep -E "$cause" $log | awk '{{ line = $0; sub(/^time="[^"]*" /, "", line); if (line != last) print; last = line }}' | tail -n 4)
+  [ -z "$said" ] || break
+done
+printf '%s\\n' "${{said:-{service} has written nothing to its log}}"
+rm -f $log
 """
 
 
