@@ -32,7 +32,9 @@ class Subject:
 def run_once(subject: Subject, log: Path) -> Sample:
     """Raises RuntimeError with the end of the output when the command did not do what it should."""
     environment = {**os.environ, **subject.environment}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # programs in use have their bytecode: nobody compiles at each start
+    environment.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # programs in use have their bytecode: nobody compiles at each start
     with log.open("wb") as output:
         started = time.perf_counter()
         process = subprocess.Popen(
