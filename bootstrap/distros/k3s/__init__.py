@@ -62,9 +62,10 @@ class K3s:
         return [*files, UpstreamFile("install.sh", "any", f"{SCRIPTS}/{tag}/install.sh", None)]
 
     def probes(self, inventory: Inventory, host: Host) -> Sequence[Probe]:
+        from bootstrap.distros.k3s.files import host_templates
         from bootstrap.distros.k3s.probes import make_probes
 
-        paths = tuple(dict.fromkeys(use.path for use in self.templates(inventory) if use.host == host.name))
+        paths = tuple(dict.fromkeys(use.path for use in host_templates(inventory, host, None, None)))
         return make_probes(host, paths)
 
     def check_hosts(self, plan_input: PlanInput) -> Sequence[Finding]:

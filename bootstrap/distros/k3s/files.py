@@ -50,10 +50,11 @@ def templates(inventory: Inventory, facts: Facts | None = None, lock: Lock | Non
     Without `facts` the files are those of a cluster yet to be made: the first controller founds it, and addresses that
     only a host knows stand as comments. With `lock` the install script checks sha256 sums too.
     """
-    return [use for host in inventory.hosts for use in _host_templates(inventory, host, facts, lock)]
+    return [use for host in inventory.hosts for use in host_templates(inventory, host, facts, lock)]
 
 
-def _host_templates(inventory: Inventory, host: Host, facts: Facts | None, lock: Lock | None) -> Iterator[TemplateUse]:
+def host_templates(inventory: Inventory, host: Host, facts: Facts | None, lock: Lock | None) -> Iterator[TemplateUse]:
+    """The files of one host, the same as `templates` gives for it."""
     yield TemplateUse(host.name, "config.yaml.j2", CONFIG, _config_variables(inventory, host, facts), PRIVATE)
     yield _verbatim(host, JOIN, _join_of_new_cluster(inventory, host), PRIVATE)
     marks = {"labels": _kubelet_labels(host), "taints": list(wanted_marks(host).taints.values())}
