@@ -265,3 +265,8 @@ def make_host_facts(host: str, answers: Mapping[str, Any], *, now: float | None 
         units=answers["units"],
         values={name: value for name, value in answers.items() if name not in shared},
     )
+
+
+def bracket(address: str) -> str:
+    """IPv6 addresses stand in brackets inside a URL."""
+    return f"[{address}]" if ":" in address and not address.startswith("[") else address

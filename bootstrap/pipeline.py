@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bootstrap import model
 from bootstrap.errors import BootstrapError, PlanRefusedError, PreflightError, StepError, TransportError
+from bootstrap.facts import bracket
 from bootstrap.session import LOCK_FILE, Session
 
 if TYPE_CHECKING:
@@ -172,17 +173,13 @@ def api_url(session: Session, facts: Facts) -> str:
     """The endpoint; without one, the first controller that can be reached, by the address that ssh uses for it."""
     endpoint = session.inventory.endpoint
     if endpoint:
-        return f"https://{_bracket(endpoint.host)}:{endpoint.port}"
+        return f"https://{bracket(endpoint.host)}:{endpoint.port}"
     controllers = [host for host in session.inventory.controllers if host.name in facts]
     host = next((h for h in controllers if facts[h.name].values.get("nodes") is not None), controllers[0])
     address = host.connection.address
     if host.connection.jumps or not _is_address(address):
         address = next(iter(facts[host.name].node_addresses(host)), address)
-    return f"https://{_bracket(address)}:{session.driver.api_port(host)}"
-
-
-def _bracket(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+    return f"https://{bracket(address)}:{session.driver.api_port(host)}"
 
 
 def _is_address(text: str) -> bool:

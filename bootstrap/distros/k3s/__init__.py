@@ -29,7 +29,6 @@ class K3s:
     """The k3s driver."""
 
     name = "k3s"
-    kubectl: Sequence[str] = ("/usr/local/bin/k3s", "kubectl")
 
     def check(self, inventory: Inventory) -> list[NativeProblem]:
         from bootstrap.distros.k3s.native import check_native

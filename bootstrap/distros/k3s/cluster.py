@@ -9,6 +9,7 @@ from bootstrap.distros.k3s.layout import effective, server_port
 from bootstrap.distros.k3s.probes import answers_api, has_datastore, live_nodes
 from bootstrap.driver import PlanInput
 from bootstrap.errors import PlanRefusedError
+from bootstrap.facts import bracket
 from bootstrap.model import Host, HostFacts
 
 ETCD_LABEL = "node-role.kubernetes.io/etcd"
@@ -137,8 +138,3 @@ class Cluster:
 def is_running(facts: HostFacts, service: str) -> bool:
     unit = facts.units.get(service)
     return unit is not None and unit.is_running
-
-
-def bracket(address: str) -> str:
-    """IPv6 addresses stand in brackets inside a URL."""
-    return f"[{address}]" if ":" in address and not address.startswith("[") else address

@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.distros.k3s.cluster import bracket
 from bootstrap.distros.k3s.keys import keys
 from bootstrap.distros.k3s.layout import (
     BINARY,
@@ -20,6 +19,7 @@ from bootstrap.distros.k3s.layout import (
     service,
 )
 from bootstrap.driver import TemplateUse
+from bootstrap.facts import bracket
 from bootstrap.model import Artifact, Facts, Host, Inventory, Lock
 from bootstrap.plan import wanted_marks
 

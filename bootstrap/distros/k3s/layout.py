@@ -12,7 +12,6 @@ JOIN = "/etc/rancher/k3s/config.yaml.d/10-join.yaml"
 REGISTRATION = "/etc/rancher/k3s/config.yaml.d/20-registration.yaml"
 REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
-NODE_PASSWORD = "/etc/rancher/node/password"  # noqa: S105 - a path, not a password
 INSTALLER = "/usr/local/lib/bootstrap/k3s-upstream-install.sh"
 SCRIPT = "/usr/local/lib/bootstrap/k3s-install.sh"
 DEFAULT_DATA = "/var/lib/rancher/k3s"
