@@ -2,9 +2,11 @@
 
 import pytest
 
+from bootstrap.distros.k3s import DRIVER
 from bootstrap.distros.k3s.layout import CONFIG
-from bootstrap.distros.k3s.preflight import check_host_facts
+from bootstrap.distros.k3s.preflight import state_needs
 from bootstrap.model import FileFacts, HostFacts, Interface, Inventory, Record, Role, UnitFacts
+from bootstrap.preflight import find_owner
 from tests.k3s_native.inventories import RUNNING, make_facts, make_host, make_input, make_inventory
 
 ONE = make_inventory(make_host("one", Role.CONTROLLER_WORKER))
@@ -13,7 +15,7 @@ LOADED = UnitFacts(load="loaded")
 
 
 def find(inventory: Inventory, *facts: HostFacts) -> list[tuple[str, str, bool]]:
-    return [(f.host, f"{f.message} | {f.hint}", f.stops) for f in check_host_facts(make_input(inventory, *facts))]
+    return [(f.host, f"{f.message} | {f.hint}", f.stops) for f in DRIVER.check_hosts(make_input(inventory, *facts))]
 
 
 def find_one(inventory: Inventory, *facts: HostFacts) -> tuple[str, str, bool]:
@@ -164,13 +166,11 @@ def test_a_host_of_another_cluster_stops_by_its_configuration_before_there_is_a_
 
 def test_the_first_line_of_a_rendered_configuration_tells_its_cluster() -> None:
     from bootstrap.distros.k3s.files import templates
-    from bootstrap.distros.k3s.preflight import _find_owner
     from bootstrap.render import render
 
     config = next(a for a in render(ONE, templates(ONE)) if a.path == CONFIG)
-    assert (
-        _find_owner(make_facts("one", files={CONFIG: FileFacts("", "0600", "root:root", 1, config.content)})) == "home"
-    )
+    facts = make_facts("one", files={CONFIG: FileFacts("", "0600", "root:root", 1, config.content)})
+    assert find_owner(facts, state_needs(ONE, ONE.hosts[0], facts)) == "home"
 
 
 def test_our_own_host_is_no_finding() -> None:

@@ -68,9 +68,10 @@ class K3s:
         return make_probes(host, paths)
 
     def check_hosts(self, plan_input: PlanInput) -> Sequence[Finding]:
-        from bootstrap.distros.k3s.preflight import check_host_facts
+        from bootstrap.distros.k3s.preflight import state_needs
+        from bootstrap.preflight import check_host_facts
 
-        return check_host_facts(plan_input)
+        return check_host_facts(plan_input, state_needs)
 
     def plan_apply(self, plan_input: PlanInput) -> Plan:
         from bootstrap.distros.k3s.planning import plan_apply

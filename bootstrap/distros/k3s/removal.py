@@ -28,6 +28,8 @@ LEFTOVERS = (
     "/root/.kube/cache",
     "/usr/local/lib/bootstrap",
 )
+# The kubelet makes this folder at its start; with a driver of somebody's in it, it stays.
+VOLUME_PLUGINS = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"
 
 
 def plan_reset(plan_input: PlanInput) -> Plan:
@@ -101,6 +103,7 @@ for path in {join(removed)}; do
   if mountpoint -q "$path" 2>/dev/null; then find "$path" -mindepth 1 -delete 2>/dev/null || true; else rm -rf "$path"; fi
 done
 rmdir /var/lib/rancher /root/.kube /run/bootstrap/kube-cache 2>/dev/null || true
+rmdir -p {VOLUME_PLUGINS} 2>/dev/null || true
 left=$(for path in {join(removed)}; do [ ! -e "$path" ] || mountpoint -q "$path" || echo "$path"; done)
 [ -z "$left" ] || {{ echo "still there: $left" >&2; exit 1; }}
 """
