@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,3 +156,27 @@ def tree(hosts: SandboxHosts, host: str) -> set[str]:
         "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \\) -prune -o -print; find /run/bootstrap /var/lib/rancher 2>/dev/null; true",
     )
     return set(out.splitlines())
+
+
+LAST_WORDS = """
+for unit in k3s k3s-agent; do
+  systemctl cat $unit >/dev/null 2>&1 || continue
+  echo "$unit is $(systemctl is-active $unit)"; journalctl -u $unit -n 25 --no-pager -o short-monotonic
+done
+"""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed on real hosts shows what they said."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for repository in (each for each in item.funcargs.values() if isinstance(each, Repository)):
+            for host in repository.hosts.names:
+                try:
+                    report.sections.append(
+                        (f"last words of {host}", repository.hosts.ssh(host, LAST_WORDS, check=False))
+                    )
+                except (OSError, subprocess.SubprocessError) as error:
+                    report.sections.append((f"last words of {host}", str(error)))
+    return report
