@@ -18,11 +18,14 @@ SWEEP = int(os.environ.get("BOOTSTRAP_SWEEP", "4"))
 
 
 def sabotage(repository: Repository, kind: str, number: int, code: int | None) -> tuple[int, int]:
+    """Boundaries and steps that were passed."""
     count = repository.root / "count"
+    count.write_text("0 0")
     repository.environment["SABOTEUR_COUNT"] = str(count)
     repository.environment["PYTHONPATH"] = str(Path(__file__).parent.parent.parent)
     program = [sys.executable, SABOTEUR, kind, str(number), "--"]
-    repository.run("apply", "--yes", code=code, program=program)
+    done = repository.run("apply", "--yes", code=code, program=program)
+    print(f"{kind} {number}: exit code {done.code}\n{done.text}")
     boundaries, steps = count.read_text().split()
     return int(boundaries), int(steps)
 
