@@ -20,28 +20,12 @@ from bootstrap.distros.k3s.layout import (
 )
 from bootstrap.driver import TemplateUse
 from bootstrap.facts import bracket
+from bootstrap.membership import kubelet_may_set
 from bootstrap.model import Artifact, Facts, Host, Inventory, Lock
 from bootstrap.plan import wanted_marks
 
 GENERATED_TOKEN = "${generated:token}"  # noqa: S105 - a reference
 PRIVATE = "0600"
-# Labels of these namespaces are refused from a kubelet unless they are among its own (k8s.io/kubelet, well_known_labels.go).
-RESERVED = ("kubernetes.io", "k8s.io")
-KUBELET_NAMESPACES = ("kubelet.kubernetes.io", "node.kubernetes.io")
-KUBELET_LABELS = frozenset(
-    {
-        "kubernetes.io/hostname",
-        "kubernetes.io/os",
-        "kubernetes.io/arch",
-        "topology.kubernetes.io/zone",
-        "topology.kubernetes.io/region",
-        "failure-domain.beta.kubernetes.io/zone",
-        "failure-domain.beta.kubernetes.io/region",
-        "beta.kubernetes.io/instance-type",
-        "beta.kubernetes.io/os",
-        "beta.kubernetes.io/arch",
-    }
-)
 
 
 def templates(inventory: Inventory, facts: Facts | None = None, lock: Lock | None = None) -> list[TemplateUse]:
@@ -176,13 +160,6 @@ def _is_reachable_name(address: str) -> bool:
 def _kubelet_labels(host: Host) -> list[str]:
     """Labels that a kubelet may set on its own Node; the others are set through the API."""
     return [f"{name}={value}" for name, value in host.labels.items() if kubelet_may_set(name)]
-
-
-def kubelet_may_set(name: str) -> bool:
-    namespace = name.rpartition("/")[0]
-    reserved = any(namespace == each or namespace.endswith(f".{each}") for each in RESERVED)
-    allowed = any(namespace == each or namespace.endswith(f".{each}") for each in KUBELET_NAMESPACES)
-    return not reserved or allowed or name in KUBELET_LABELS
 
 
 # --- who founds, who joins -----------------------------------------------------------------------

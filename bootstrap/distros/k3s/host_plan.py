@@ -1,11 +1,9 @@
 """The steps that one host needs, stage by stage. Pure."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from bootstrap.distros.k3s import waits
-from bootstrap.distros.k3s.files import kubelet_may_set
 from bootstrap.distros.k3s.host_state import HostState
 from bootstrap.distros.k3s.layout import (
     KUBECTL,
@@ -15,33 +13,21 @@ from bootstrap.facts import RECORD_PATH, format_record
 from bootstrap.model import (
     Disruption,
     Put,
-    Record,
     Run,
     Step,
 )
 from bootstrap.plan import (
     KUBECTL_PRELUDE,
     change_record,
-    due_hooks,
-    hooks_at,
-    mark_step,
-    own_marks,
-    record_step,
-    unknown_node,
-    wanted_marks,
 )
 from bootstrap.shell import join, quote
+
+STARTED = "note what k3s was started with"
 
 
 @dataclass(frozen=True)
 class HostPlan(HostState):
     """The steps of one host, each list empty when there is nothing to do."""
-
-    def first_hooks(self) -> list[Step]:
-        return self.hooks("after-connect", "before-apply")
-
-    def hooks(self, *points: str) -> list[Step]:
-        return list(hooks_at(self.plan_input, self.host, *points, founder=self.cluster.founder.name))
 
     def prepare(self) -> list[Step]:
         """Hosts that do not run yet are made ready all at once; running ones are changed in their turn."""
@@ -72,8 +58,8 @@ class HostPlan(HostState):
             *self.hooks("before-founder"),
             self._start_step(),
             *self._wait_steps(),
-            *self._mark_steps(),
-            self._record_started(),
+            *self.mark_steps(),
+            self.record_started(STARTED),
             *self.hooks("after-founder"),
         ]
 
@@ -83,8 +69,8 @@ class HostPlan(HostState):
             *self._forget_node(),
             self._start_step(),
             *self._wait_steps(),
-            *self._mark_steps(),
-            self._record_started(),
+            *self.mark_steps(),
+            self.record_started(STARTED),
             *self.hooks("after-join"),
         ]
 
@@ -117,18 +103,14 @@ class HostPlan(HostState):
 
     def settle(self) -> list[Step]:
         """What comes after `rise`."""
-        return [*self._wait_steps(), self._record_started(), *self._mark_steps(), *self.late_hooks()]
+        return [*self._wait_steps(), self.record_started(STARTED), *self.mark_steps(), *self.late_hooks()]
 
     def update(self) -> list[Step]:
         """Change a running host: files first, then a restart only if k3s reads them at its start."""
         steps = [*self._forget_start(), *self.install_steps]
         if self.start_reason:
-            steps += [self._start_step(), *self._wait_steps(), self._record_started()]
-        return [*steps, *self._mark_steps(), *self.late_hooks()]
-
-    def late_hooks(self) -> list[Step]:
-        """Hooks of points that a member has passed long ago."""
-        return self.hooks("before-founder", "after-founder", "before-join", "after-join")
+            steps += [self._start_step(), *self._wait_steps(), self.record_started(STARTED)]
+        return [*steps, *self.mark_steps(), *self.late_hooks()]
 
     def _forget_start(self) -> Iterator[Step]:
         """Files were changed behind the record's back: once they are put right, it would hide a restart that is yet to come."""
@@ -158,7 +140,7 @@ class HostPlan(HostState):
             wait = waits.wait_for_server(
                 self.service,
                 self.host.name,
-                self.version,
+                self.plan_input.inventory.version,
                 networked=self.cluster.networked,
                 voter=self.cluster.wants_etcd,
             )
@@ -173,7 +155,9 @@ class HostPlan(HostState):
             waits.wait_for_agent(self.service),
         )
         if self.cluster.networked:
-            wait = waits.wait_for_node(self.host.name, self.version, waits.explain_script(self.service))
+            wait = waits.wait_for_node(
+                self.host.name, self.plan_input.inventory.version, waits.explain_script(self.service)
+            )
             yield Step(
                 self.host.name, "wait until the node is ready", "the API decides", wait, on=self.cluster.founder.name
             )
@@ -190,44 +174,3 @@ class HostPlan(HostState):
                 "it can die seconds after it was ready",
                 waits.wait_steady(self.service),
             )
-
-    def _mark_steps(self) -> Iterator[Step]:
-        """Labels and the like; a Node that joins in this run has what the kubelet registers, and no more."""
-        node = self._seen_node()
-        wanted, owned = wanted_marks(self.host), self.facts.record or Record()
-        if not self.is_member:
-            owned = Record()
-            labels = {name: value for name, value in wanted.labels.items() if not kubelet_may_set(name)}
-            wanted = replace(
-                wanted, labels=labels, taints={}
-            )  # the rest the kubelet registers itself, before any pod comes
-        step = mark_step(self.host.name, self.cluster.founder.name, KUBECTL, wanted, node, owned)
-        if step and self._marks_are_set:
-            yield step
-
-    def _seen_node(self) -> Mapping[str, Any] | None:
-        """The Node as the API gives it; while it is down, one that has what is on record, with values that nobody knows."""
-        if not self.is_member:
-            return None
-        return self.cluster.node(self.host) or unknown_node(self.facts.record or Record())
-
-    @property
-    def _marks_are_set(self) -> bool:
-        """Whether this run knows what the Node has, or brings the Node up itself."""
-        known = not self.is_member or self.cluster.node(self.host) is not None
-        return known or self.cluster.rises or bool(self.start_reason)
-
-    def _record_started(self) -> Step:
-        before = self.facts.record if self.is_member else None
-        record = change_record(before, self.plan_input.inventory.cluster, applied=self.wanted)
-        step = record_step(replace(self.facts, record=None), record)
-        assert step is not None  # noqa: S101 - a record compared with none always differs
-        return replace(step, title="note what k3s was started with")
-
-    def last_steps(self) -> list[Step]:
-        founder = self.cluster.founder.name
-        hooks = due_hooks(self.plan_input, self.host, founder)
-        record = Record(self.plan_input.inventory.cluster, applied=self.wanted, hooks=hooks)
-        before = Record() if self._marks_are_set else self.facts.record or Record()
-        step = record_step(self.facts, own_marks(record, wanted_marks(self.host), before))
-        return [*self.hooks("after-apply"), *([step] if step else [])]

@@ -13,6 +13,7 @@ from bootstrap.distros.k3s.layout import (
     CONFIG,
     INSTALLER,
     JOIN,
+    KUBECTL,
     REGISTRATION,
     REGISTRIES,
     SCRIPT,
@@ -20,14 +21,10 @@ from bootstrap.distros.k3s.layout import (
     service,
 )
 from bootstrap.distros.k3s.probes import answers_api
-from bootstrap.driver import PlanInput
-from bootstrap.errors import LockError
+from bootstrap.membership import Membership
 from bootstrap.model import (
     Artifact,
     Disruption,
-    Host,
-    HostFacts,
-    LockedFile,
     Run,
     Step,
     digest,
@@ -45,27 +42,16 @@ RESTARTED_BY = (CONFIG, REGISTRIES)  # files that k3s reads at its start only
 
 
 @dataclass(frozen=True)
-class HostState:
+class HostState(Membership[Cluster]):
     """One host of a cluster: its files, its service, and what is not as it shall be."""
 
-    cluster: Cluster
-    host: Host
-
     @property
-    def plan_input(self) -> PlanInput:
-        return self.cluster.plan_input
-
-    @property
-    def facts(self) -> HostFacts:
-        return self.cluster.facts(self.host)
+    def kubectl(self) -> tuple[str, ...]:
+        return KUBECTL
 
     @property
     def service(self) -> str:
         return service(self.host)
-
-    @cached_property
-    def is_member(self) -> bool:
-        return self.cluster.is_member(self.host)
 
     @cached_property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -89,20 +75,6 @@ class HostState:
             else self.cluster.server_url(),
         )
 
-    @cached_property
-    def version(self) -> str:
-        return self.plan_input.inventory.version
-
-    def locked(self, name: str) -> LockedFile:
-        file = self.plan_input.lock.find(name, self.version, self.facts.arch)
-        if file is None:
-            raise LockError(
-                f"artifacts.lock has no {name} {self.version} for {self.facts.arch}",
-                where=self.host.name,
-                next_step="bootstrap lock",
-            )
-        return file
-
     @property
     def is_down(self) -> bool:
         """A member that serves nobody, so that there is nothing to lose by starting it."""
@@ -115,10 +87,6 @@ class HostState:
             return bool(self.start_reason) and not answers_api(self.facts)
         unknown = self.cluster.has_etcd and self.cluster.nodes is None
         return self.host.role.controls and (unknown or self.host.name in self.cluster.voters)
-
-    @property
-    def applied(self) -> Mapping[str, str]:
-        return self.facts.record.applied if self.facts.record else {}
 
     # --- what differs ------------------------------------------------------------------------
 
@@ -168,7 +136,7 @@ class HostState:
         return tuple(path for path in (REGISTRIES, REGISTRATION) if path in self.facts.files and path not in wanted)
 
     def _image_steps(self) -> Iterator[Step | None]:
-        images = self.plan_input.lock.find("k3s-airgap-images", self.version, self.facts.arch)
+        images = self.plan_input.lock.find("k3s-airgap-images", self.plan_input.inventory.version, self.facts.arch)
         if images:
             yield fetch_step(self.facts, images, image_path(self.host, self.facts.arch), "0644", Disruption.NONE)
 
@@ -208,8 +176,3 @@ class HostState:
 
     def _lies_there(self, artifact: Artifact) -> bool:
         return is_current(artifact, filled_content(self.plan_input, artifact), self.facts.files.get(artifact.path))
-
-    def step(
-        self, title: str, reason: str, action: Run, disruption: Disruption = Disruption.NONE, on: str = ""
-    ) -> Step:
-        return Step(self.host.name, title, reason, action, disruption=disruption, on=on)
