@@ -6,6 +6,7 @@ from bootstrap.driver import Driver
 
 DISTROS = {
     "k3s": "bootstrap.distros.k3s",
+    "kubeadm": "bootstrap.distros.kubeadm",
 }
 
 

@@ -81,10 +81,14 @@ def merge_ssh(layers: Sequence[Layer]) -> dict[str, Placed]:
     return merged
 
 
-def merge_native(layers: Sequence[Layer], distro: str) -> dict[str, dict[str, Tree]]:
-    """The native section, merged per section and key; a deeper value replaces the whole value."""
-    merged: dict[str, dict[str, Tree]] = {}
+def merge_native(layers: Sequence[Layer], distro: str) -> dict[str, Tree]:
+    """The native section, merged per section and key; a deeper value replaces the whole value.
+
+    A section that is no mapping, such as a word, is a value itself.
+    """
+    merged: dict[str, Tree] = {}
     for layer in layers:
-        for section, keys in layer.settings.get(distro, {}).items():
-            merged[section] = {**merged.get(section, {}), **keys}
+        for section, value in layer.settings.get(distro, {}).items():
+            shared = merged.get(section, {}) if isinstance(value, Mapping) else {}
+            merged[section] = {**shared, **value} if isinstance(value, Mapping) else value
     return merged

@@ -7,6 +7,7 @@ from bootstrap.inventory.problems import Path, Problems, Tree
 from bootstrap.inventory.repository import FileProblem, read_repository_file
 
 TEXT_KEYS = {"files": "content", "hooks": "run"}
+NATIVE_SECTIONS = ("manifests", "patches")  # file name -> text, or {source: PATH}
 
 
 class Sources:
@@ -32,9 +33,13 @@ class Sources:
             if key in layer:
                 filled[key] = [self.fill_item(item, text_key, (*path, key, at)) for at, item in enumerate(layer[key])]
         native = layer.get(self.distro, {})
-        if "manifests" in native:
-            manifests = self.fill_manifests(native["manifests"], (*path, self.distro, "manifests"))
-            filled[self.distro] = {**native, "manifests": manifests}
+        texts = {
+            section: self.fill_texts(native[section], (*path, self.distro, section))
+            for section in NATIVE_SECTIONS
+            if section in native
+        }
+        if texts:
+            filled[self.distro] = {**native, **texts}
         return filled
 
     def fill_item(self, item: dict[str, Tree] | None, text_key: str, path: Path) -> dict[str, Tree] | None:
@@ -55,9 +60,9 @@ class Sources:
         text = self.read(item["source"], (*path, "source"))
         return None if text is None else {**item, text_key: text}
 
-    def fill_manifests(self, manifests: Mapping[str, Tree], path: Path) -> dict[str, Tree]:
+    def fill_texts(self, texts: Mapping[str, Tree], path: Path) -> dict[str, Tree]:
         filled = {}
-        for name, value in manifests.items():
+        for name, value in texts.items():
             text = self.read(value.get("source"), (*path, name, "source")) if isinstance(value, dict) else value
             if text is not None:
                 filled[name] = text

@@ -2,15 +2,18 @@
 
 from bootstrap.inventory.draft import Draft, attempt
 from bootstrap.inventory.layers import append, merge_native
-from bootstrap.inventory.problems import Problems, Tree
+from bootstrap.inventory.problems import Path, Problems, Tree
 from bootstrap.inventory.ranges import Entry
 from bootstrap.inventory.values import Unfit, parse_taint
 from bootstrap.model import Role
 from bootstrap.references import PATTERN
 
 TOKEN_KINDS = ("env", "file", "secret", "command")
-# The native key that moves the datastore away from the controllers.
-EXTERNAL_DATASTORE = {"k3s": "datastore-endpoint"}
+# Where native keys move the datastore away from the controllers.
+EXTERNAL_DATASTORE: dict[str, tuple[Path, ...]] = {
+    "k3s": (("config", "datastore-endpoint"), ("server", "datastore-endpoint")),
+    "kubeadm": (("cluster", "etcd", "external"),),
+}
 REPELLING = ("NoSchedule", "NoExecute")
 
 
@@ -75,7 +78,13 @@ def check_quorum(draft: Draft, problems: Problems) -> None:
 def has_external_datastore(entry: Entry, draft: Draft) -> bool:
     distro = draft.document.get("distro", "")
     native = merge_native(draft.layers_of(entry), distro)
-    return any(EXTERNAL_DATASTORE.get(distro) in keys for keys in native.values())
+    return any(has_value(native, path) for path in EXTERNAL_DATASTORE.get(distro, ()))
+
+
+def has_value(value: Tree, path: Path) -> bool:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value is not None
 
 
 def repels(entry: Entry, draft: Draft) -> bool:
