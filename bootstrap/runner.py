@@ -256,7 +256,7 @@ class Runner:
 
     def _end_run(self, step: Step, action: Run, code: int, stdout: str, stderr: str) -> str:
         if code == 0 and action.save_as:
-            self.saved[action.save_as] = Secret(stdout.strip())
+            self._save(step, action, stdout.strip().splitlines())
             return ""
         output = "\n".join(part for part in (stdout.strip(), stderr.strip()) if part)
         self.logs.write(step.host, f"{output}\n")
@@ -265,6 +265,12 @@ class Runner:
         if code != 0:
             raise StepError(f"exit code {code}", where=step.place, why=_tail(output))
         return ""
+
+    def _save(self, step: Step, action: Run, lines: list[str]) -> None:
+        if len(lines) != len(action.save_as):
+            what = f"printed {len(lines)} lines, and {len(action.save_as)} values were to be kept"
+            raise StepError(what, where=step.place)
+        self.saved |= {name: Secret(line.strip()) for name, line in zip(action.save_as, lines, strict=True)}
 
     def _wait(self, step: Step, action: Wait) -> str:
         end = time.monotonic() + action.deadline

@@ -174,7 +174,8 @@ class Session:
         self.redactor.add(
             *(value for host in facts.values() for value in host.values.values() if isinstance(value, Secret))
         )
-        filled = {(a.host, a.path): self._fill_artifact(a) for a in artifacts if a.has_references}
+        known = [a for a in artifacts if not any(ref.kind == "saved" for ref in find_references(a.content))]
+        filled = {(a.host, a.path): self._fill_artifact(a) for a in known if a.has_references}
         return PlanInput(
             self.inventory, artifacts, facts, self.lock, filled, secrets=dict(values), unreachable=tuple(failed)
         )

@@ -31,13 +31,13 @@ class Run:
     """Run a script as root, exactly once per boot even when the connection breaks.
 
     `stdin` may hold references; it never reaches argv, the environment or a log.
-    `save_as` keeps standard output as a secret that a later step may name by `${saved:NAME}`.
+    `save_as` keeps the lines of standard output, in this order, as secrets that a later step may name by `${saved:NAME}`.
     """
 
     script: str
     stdin: str | None = field(default=None, repr=False)
     deadline: float = 120.0  # seconds
-    save_as: str | None = None
+    save_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _describe_action(action: Action) -> dict[str, Any]:
             return {"kind": "fetch", "path": path, "mode": mode, "file": described}
         case Run(script, stdin, deadline, save_as):
             stdin_sha256 = None if stdin is None else digest(stdin)
-            saved = {"stdin_sha256": stdin_sha256, "save_as": save_as}
+            saved = {"stdin_sha256": stdin_sha256, "save_as": list(save_as)}
             return {"kind": "run", "script": script, "deadline": deadline, **saved}
         case Wait(script, deadline, explain):
             return {"kind": "wait", "script": script, "deadline": deadline, "explain": explain}

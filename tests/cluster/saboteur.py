@@ -44,6 +44,7 @@ def act_with_fault(self: runner.Runner, identity: str, step: Step) -> str:
     boundary()
     with guard:
         passed["steps"] += 1
+        note()
         mine = passed["steps"] == NUMBER
     if mine and KIND == "fail":
         raise StepError("planted fault, before the step", where=step.place)

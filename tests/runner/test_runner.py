@@ -77,7 +77,7 @@ def test_a_secret_that_a_step_saved_is_filled_in_later_and_is_in_no_detail_or_lo
     machine: Machine, make_runner: Make, tmp_path: Path
 ) -> None:
     (machine.root / "made").write_text("s3cret-value\n")
-    saves = step("h1", f"cat {machine.root}/made", save_as="token")
+    saves = step("h1", f"cat {machine.root}/made", save_as=("token",))
     uses = step("h1", f"cat > {machine.root}/got", stdin="token=${saved:token}")
     results = make_runner(machine).execute(make_plan(Stage("s", (saves, uses))))
     assert [result.status for result in results] == [Status.DONE, Status.DONE]
