@@ -173,14 +173,16 @@ func (c *consensus) members() []member {
 		if entry.Op.Kind != "member" && entry.Op.Kind != "remove" {
 			continue
 		}
-		kept := list[:0:0]
+		kept, changed := list[:0:0], *entry.Op.Member
 		for _, m := range list {
-			if m.ID != entry.Op.Member.ID {
+			if m.ID != changed.ID {
 				kept = append(kept, m)
+			} else {
+				changed.Learner = changed.Learner && m.Learner
 			}
 		}
 		if entry.Op.Kind == "member" {
-			kept = append(kept, *entry.Op.Member)
+			kept = append(kept, changed)
 		}
 		list = kept
 	}

@@ -124,6 +124,24 @@ func three(t *testing.T) (*wires, map[string]*consensus) {
 	return w, all
 }
 
+func TestAVoterStaysOneWhenItPublishesWhatItKnewAsALearner(t *testing.T) {
+	_, all := three(t)
+	for _, name := range []string{"b", "c"} {
+		m := member{ID: name, Name: name, PeerURL: name, Learner: true}
+		if _, err := all["a"].propose(operation{Kind: "member", Member: &m}, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range all["a"].state.members() {
+		if m.Learner {
+			t.Fatalf("%s is a learner again", m.Name)
+		}
+	}
+	if voters := all["a"].voters(); len(voters) != 3 {
+		t.Fatalf("voters: %v", voters)
+	}
+}
+
 func TestEveryMemberReadsWhatAnotherWrote(t *testing.T) {
 	_, all := three(t)
 	for name, c := range all {

@@ -102,6 +102,7 @@ func (s *state) remove(index int64, op operation) outcome {
 func (s *state) setMember(m member) outcome {
 	for i := range s.Members {
 		if s.Members[i].ID == m.ID {
+			m.Learner = m.Learner && s.Members[i].Learner // a member that publishes its name after a restart may know less
 			s.Members[i] = m
 			return outcome{OK: true}
 		}
