@@ -41,6 +41,7 @@ class UpstreamFile:
     url: str
     checksum_url: str | None
     optional: bool = False
+    version: str = ""  # its own, where it is not the cluster's
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """Probes that every distribution shares: a piece of sh each, and the pure function that reads its output."""
 
+import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bootstrap.model import FileFacts, HostFacts, Interface, Lease, Probe, Record, UnitFacts
-from bootstrap.shell import join, quote
+from bootstrap.shell import join
 
 STATE_FOLDER = "/var/lib/bootstrap"
 RECORD_PATH = f"{STATE_FOLDER}/record.json"
@@ -34,32 +36,49 @@ DISTRIBUTION_TRACES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 SPACE_FOLDERS = ("/", "/var/lib", "/usr/local", "/etc")
+SMALL = 65536  # bytes; a file up to this size comes with its content
+SUM_LINE = re.compile(
+    r"^(\\?)([0-9a-f]{64}) [ *](/.*)$", re.MULTILINE
+)  # a backslash first: those in the name are doubled
 
+# One awk reads all that the kernel tells, for on a small host each program that starts costs milliseconds.
 SYSTEM_SCRIPT = f"""
 . /etc/os-release 2>/dev/null || true
 echo "os=${{ID:-unknown}} ${{VERSION_ID:-}}"
-echo "machine=$(uname -m)"
-echo "hostname=$(cat /proc/sys/kernel/hostname)"
-echo "machine_id=$(cat /etc/machine-id 2>/dev/null)"
-echo "boot_id=$(cat /proc/sys/kernel/random/boot_id)"
-echo "uptime=$(cut -d' ' -f1 /proc/uptime)"
-echo "clock=$(date +%s)"
 if [ -x /sbin/openrc-run ]; then echo init=openrc; elif [ -d /run/systemd/system ]; then echo init=systemd; else echo init=other; fi
-case $(stat -fc %T /sys/fs/cgroup 2>/dev/null) in cgroup2fs) echo cgroup=2;; *) echo cgroup=1;; esac
-if grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null ||
-  awk '$1 == "memory" && $4 == 1 {{ found = 1 }} END {{ exit !found }}' /proc/cgroups 2>/dev/null; then echo memory_cgroup=1; fi
-awk '$1 == "MemTotal:" {{ print "memory_kb=" $2 }} $1 == "SwapTotal:" {{ print "swap_kb=" $2 }}' /proc/meminfo
-for folder in {" ".join(SPACE_FOLDERS)}; do
-  [ -d "$folder" ] && echo "free=$folder $(df -Pk "$folder" | awk 'NR == 2 {{ print $4 }}')"
-done
-awk '$2 == "00000000" && $8 == "00000000" {{ print "default_interface=" $1; exit }}' /proc/net/route
-awk '$1 == "00000000000000000000000000000000" && $2 == "00" && $10 != "lo" {{ print "default_interface6=" $10; exit }}' /proc/net/ipv6_route 2>/dev/null
-ip -o addr show scope global 2>/dev/null | awk '{{ split($4, part, "/"); print "address=" $2 " " part[1] }}'
-awk '$4 == "0A" {{ split($2, part, ":"); print "listen=" part[2] }}' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sort -u
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo cgroup=2; else echo cgroup=1; fi
+printf machine=; uname -m
+date +clock=%s
 for operation in {RUN_FOLDER}/operations/*/; do
   [ -e "$operation/title" ] && [ ! -e "$operation/exit-code" ] && echo "operation=$(cat "$operation/title")"
 done
 [ -r {LEASE_PATH} ] && echo "lease=$(cat {LEASE_PATH})"
+set --
+for folder in {" ".join(SPACE_FOLDERS)}; do [ -d "$folder" ] && set -- "$@" "$folder"; done
+folders=$*
+{{ df -Pk "$@"; ip -o addr show scope global; }} 2>/dev/null | {{
+set --
+for file in /proc/sys/kernel/hostname /etc/machine-id /proc/sys/kernel/random/boot_id /proc/uptime /proc/meminfo \\
+  /sys/fs/cgroup/cgroup.controllers /proc/cgroups /proc/net/route /proc/net/ipv6_route /proc/net/tcp /proc/net/tcp6; do
+  [ -r "$file" ] && set -- "$@" "$file"
+done
+awk -v folders="$folders" '
+FILENAME !~ "^/" && $4 ~ "^[0-9]+$" {{ free[++disks] = $4 }}
+FILENAME !~ "^/" && $1 ~ "^[0-9]+:$" {{ split($4, part, "/"); print "address=" $2 " " part[1] }}
+FILENAME ~ "/hostname$" {{ print "hostname=" $0 }}
+FILENAME ~ "/machine-id$" {{ print "machine_id=" $0 }}
+FILENAME ~ "/boot_id$" {{ print "boot_id=" $0 }}
+FILENAME ~ "/uptime$" {{ print "uptime=" $1 }}
+FILENAME ~ "/meminfo$" && $1 == "MemTotal:" {{ print "memory_kb=" $2 }}
+FILENAME ~ "/meminfo$" && $1 == "SwapTotal:" {{ print "swap_kb=" $2 }}
+FILENAME ~ "/cgroup.controllers$" && " " $0 " " ~ " memory " {{ print "memory_cgroup=1" }}
+FILENAME ~ "/cgroups$" && $1 == "memory" && $4 == 1 {{ print "memory_cgroup=1" }}
+FILENAME ~ "/route$" && $2 == "00000000" && $8 == "00000000" {{ print "default_interface=" $1 }}
+FILENAME ~ "/ipv6_route$" && $1 == "00000000000000000000000000000000" && $2 == "00" && $10 != "lo" {{ print "default_interface6=" $10 }}
+FILENAME ~ "/tcp6?$" && $4 == "0A" {{ split($2, part, ":"); if (!seen[part[2]]++) print "listen=" part[2] }}
+END {{ if (split(folders, folder, " ") == disks) for (i = 1; i <= disks; i++) print "free=" folder[i] " " free[i] }}
+' - "$@"
+}}
 """
 
 
@@ -127,48 +146,103 @@ SYSTEM_PROBE = Probe("system", SYSTEM_SCRIPT, parse_system)
 
 def probe_distributions() -> Probe:
     """Names of the distributions that have traces on the host; an empty folder is none."""
+    holds = """holds() {
+  [ -e "$1" ] || return 1
+  [ -d "$1" ] || return 0
+  for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do if [ -e "$entry" ] || [ -L "$entry" ]; then return 0; fi; done
+  return 1
+}"""
     lines = [
-        f'for trace in {join(traces)}; do [ -e "$trace" ] && [ -n "$(ls -A "$trace" 2>/dev/null)" ] && echo {name} && break; done'
+        f'for trace in {join(traces)}; do if holds "$trace"; then echo {name}; break; fi; done'
         for name, traces in DISTRIBUTION_TRACES.items()
     ]
-    return Probe("distributions", "\n".join(lines) + "\ntrue", lambda text: tuple(text.split()))
+    return Probe("distributions", "\n".join([holds, *lines]), lambda text: tuple(text.split()))
+
+
+def _stat_script(paths: Sequence[str]) -> str:
+    """A line `file MODE SIZE OWNER PATH` for each that is there; these are the arguments from then on."""
+    return f"""set --
+for path in {join(paths)}; do [ -f "$path" ] && set -- "$@" "$path"; done
+[ $# -gt 0 ] || exit 0
+stat -c 'file %a %s %U:%G %n' "$@\""""
 
 
 def probe_files(paths: Sequence[str], *, name: str = "files") -> Probe:
-    """Digest, mode, owner, size and content of small files that may hold secrets: the answer stays in memory."""
-    script = f"""
-for path in {join(paths)}; do
-  [ -f "$path" ] || continue
-  echo "$(stat -c '%a %U:%G %s' "$path") $(sha256sum < "$path" | cut -d' ' -f1) $path"
-  if [ "$(stat -c %s "$path")" -le 65536 ]; then base64 < "$path" | tr -d '\\n'; fi
-  echo
-done"""
+    """Digest, mode, owner, size and content of small files that may hold secrets: the answer stays in memory.
+
+    What comes whole is hashed here, and the rest there. A link has a size of its own, which is not its file's.
+    """
+    script = f"""{_stat_script(paths)} | {{
+set --
+while read -r word mode size rest; do
+  printf '%s\\n' "$word $mode $size $rest"
+  path="/${{rest#* /}}"
+  if [ "$size" -gt {SMALL} ] || [ -L "$path" ]; then sha256sum "$path"; fi
+  [ "$size" -gt {SMALL} ] || set -- "$@" "$path"
+done
+echo content
+[ $# -eq 0 ] || head -v -c {SMALL + 1} "$@" | base64
+}}"""
     return Probe(name, script, parse_files)
-
-
-def parse_files(text: str) -> dict[str, FileFacts]:
-    """Two lines a file: `mode owner size sha256 path`, then the content in base64 or an empty line."""
-    import base64
-
-    lines = text.splitlines()
-    found: dict[str, FileFacts] = {}
-    for head, body in zip(lines[::2], lines[1::2], strict=False):
-        mode, owner, size, sha256, path = head.split(" ", 4)
-        content = base64.b64decode(body).decode(errors="replace") if body or size == "0" else None
-        found[path] = FileFacts(sha256, mode.zfill(4), owner, int(size), content)
-    return found
 
 
 def probe_binaries(paths: Sequence[str]) -> Probe:
     """Digest, mode, owner and size of big files, without content. openssl is four times faster than sha256sum where it is."""
-    script = f"""
-for path in {join(paths)}; do
-  [ -f "$path" ] || continue
-  if command -v openssl >/dev/null 2>&1; then sum=$(openssl dgst -sha256 -r < "$path" | cut -d' ' -f1)
-  else sum=$(sha256sum < "$path" | cut -d' ' -f1); fi
-  echo "$(stat -c '%a %U:%G %s' "$path") $sum $path"; echo
-done"""
+    script = f"""{_stat_script(paths)}
+openssl dgst -sha256 -r "$@" || sha256sum "$@\""""
     return Probe("binaries", script, parse_files)
+
+
+def parse_files(text: str) -> dict[str, FileFacts]:
+    """Lines `file MODE SIZE OWNER PATH` and `SHA256  PATH` in any order, then `content` and what head says, in base64."""
+    import base64
+
+    head, _, body = f"{text}\n".partition("\ncontent\n")
+    stats = _read_stats(head)
+    sums = {path.replace(mark * 2, mark) if mark else path: sha256 for mark, sha256, path in SUM_LINE.findall(head)}
+    contents = _cut(base64.b64decode(body), {path: size for path, (_, size, _) in stats.items()})
+    found = {path: _describe(stat, sums.get(path), contents.get(path)) for path, stat in stats.items()}
+    return {path: facts for path, facts in found.items() if facts}
+
+
+def _read_stats(text: str) -> dict[str, tuple[str, int, str]]:
+    """Mode, size and owner by path. The owner's names may have blanks in them."""
+    found = {}
+    for line in text.split("\n"):
+        about, separator, path = line.partition(" /")
+        if separator and about.startswith("file "):
+            _, mode, size, owner = about.split(" ", 3)
+            found[f"/{path}"] = (mode.zfill(4), int(size), owner)
+    return found
+
+
+def _describe(stat: tuple[str, int, str], sha256: str | None, content: bytes | None) -> FileFacts | None:
+    """None for a file that went, or grew too big, while it was looked at."""
+    mode, size, owner = stat
+    whole = content if content is not None and len(content) <= SMALL else None
+    text = None if whole is None else whole.decode(errors="replace")
+    if sha256:
+        return FileFacts(sha256, mode, owner, size, text)
+    return None if whole is None else FileFacts(hashlib.sha256(whole).hexdigest(), mode, owner, len(whole), text)
+
+
+def _cut(stream: bytes, sizes: Mapping[str, int]) -> dict[str, bytes]:
+    """Contents by path, from what head says of many files. A file that changed since its size was taken ends at the next heading."""
+    stream = b"\n" + stream
+    left = {path: f"\n==> {path} <==\n".encode() for path in sizes}
+    contents: dict[str, bytes] = {}
+    place = 0
+    for path, size in sizes.items():
+        heading = left.pop(path)
+        if not stream.startswith(heading, place):
+            continue
+        place += len(heading)
+        end = place + size
+        if end != len(stream) and not stream.startswith(tuple(left.values()), end):
+            end = min((at for each in left.values() if (at := stream.find(each, place)) >= 0), default=len(stream))
+        contents[path] = stream[place:end]
+        place = end
+    return contents
 
 
 def probe_units(names: Sequence[str]) -> Probe:
@@ -181,7 +255,7 @@ elif command -v rc-service >/dev/null 2>&1; then
   for name in {join(names)}; do
     [ -e "/etc/init.d/$name" ] || continue
     state=inactive; rc-service "$name" status >/dev/null 2>&1 && state=active
-    enabled=disabled; rc-update show default 2>/dev/null | grep -qw "$name" && enabled=enabled
+    enabled=disabled; [ -e "/etc/runlevels/default/$name" ] && enabled=enabled
     printf 'Id=%s.service\\nLoadState=loaded\\nActiveState=%s\\nSubState=running\\nUnitFileState=%s\\nNRestarts=0\\n\\n' "$name" "$state" "$enabled"
   done
 fi"""
@@ -205,7 +279,7 @@ def parse_units(text: str) -> dict[str, UnitFacts]:
 
 
 def probe_record() -> Probe:
-    return Probe("record", f"cat {quote(RECORD_PATH)} 2>/dev/null || true", parse_record)
+    return Probe("record", f"[ ! -r {RECORD_PATH} ] || cat {RECORD_PATH}", parse_record)
 
 
 def parse_record(text: str) -> Record | None:

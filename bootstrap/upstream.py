@@ -39,12 +39,12 @@ def lock_files(
 ) -> tuple[LockedFile, ...]:
     """The identity of each file: from upstream's checksum files, or from a mirror whose files are hashed as well.
 
+    `version` is the cluster's, for the files that have none of their own.
     The mirror is only a source: the locked `url` is upstream's. `note` gets a line for whatever a person should
     know, such as a hash that no checksum file confirms. Raises LockError for a required file that is missing
     (with the places that were searched), and for bytes that contradict their checksum file.
     """
-    source = _choose_source(version, mirror)
-    locked = (_lock_file(file, version, source, note) for file in upstream)
+    locked = (_lock_file(file, file.version or version, mirror, note) for file in upstream)
     return tuple(file for file in locked if file is not None)
 
 
@@ -54,8 +54,9 @@ def _choose_source(version: str, mirror: str | None) -> Source:
     return WebMirror(mirror, version) if is_web(mirror) else Folder(mirror, version)
 
 
-def _lock_file(file: UpstreamFile, version: str, source: Source, note: Note) -> LockedFile | None:
+def _lock_file(file: UpstreamFile, version: str, mirror: str | None, note: Note) -> LockedFile | None:
     label = f"{file.name} {version} {file.arch}"
+    source = _choose_source(version, mirror)
     try:
         place = source.find(file.url)
         sha256, size = source.identify(place, _expected_hash(file, place, source, note))

@@ -6,6 +6,8 @@ import pytest
 
 from bootstrap.driver import UpstreamFile
 from bootstrap.errors import LockError
+from bootstrap.lock import format_lock, parse_lock, replace_files
+from bootstrap.model import Lock
 from bootstrap.upstream import lock_files
 
 from .file_server import always, serve
@@ -125,6 +127,19 @@ def test_nothing_listens():
     with pytest.raises(LockError, match="can't be reached") as caught:
         lock_files(wanted("http://127.0.0.1:9"), VERSION, None)
     assert "mirror" in caught.value.next_step
+
+
+def test_a_file_with_a_version_of_its_own_is_locked_and_looked_for_under_it(tmp_path):
+    release = "https://github.com/containerd/containerd/releases/download/v2.2.1"
+    own = UpstreamFile("containerd", "amd64", f"{release}/containerd-2.2.1-linux-amd64.tar.gz", None, version="2.2.1")
+    mirror = write(tmp_path, {f"/{folder}/containerd-2.2.1-linux-amd64.tar.gz": text for folder, text in FOLDERS})
+    (file,) = lock_files([own], VERSION, mirror)
+    assert (file.version, file.sha256) == ("2.2.1", sha(b"its own"))
+    lock = replace_files(Lock(), [file])
+    assert parse_lock(format_lock(lock, locked_by="bootstrap 1.0"), file="artifacts.lock") == lock
+
+
+FOLDERS = [("2.2.1", b"its own"), (VERSION, b"the cluster's")]
 
 
 # --- mirrors -------------------------------------------------------------------------------------

@@ -37,12 +37,14 @@ def make_probes(host: Host, paths: tuple[str, ...]) -> tuple[Probe, ...]:
         return probes
     return (
         *probes,
-        Probe("token", f"cat {quote(data + '/server/token')} 2>/dev/null || true", parse_token),
-        Probe(
-            "kubeconfig", f"cat {KUBECONFIG} 2>/dev/null || true", lambda text: Secret(text) if text.strip() else None
-        ),
+        Probe("token", read_script(f"{data}/server/token"), parse_token),
+        Probe("kubeconfig", read_script(KUBECONFIG), lambda text: Secret(text) if text.strip() else None),
         Probe("nodes", NODES_SCRIPT, parse_nodes),
     )
+
+
+def read_script(path: str) -> str:
+    return f"[ ! -r {quote(path)} ] || cat {quote(path)}"
 
 
 def datastore_script(data: str) -> str:
