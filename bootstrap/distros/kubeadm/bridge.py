@@ -1,8 +1,82 @@
 """Pod subnets of the `bridge` network: one for each host, kept once given. Pure."""
 
-from bootstrap.model import Facts, Inventory
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping
+
+from bootstrap.distros.kubeadm.documents import network_of, node_addresses
+from bootstrap.distros.kubeadm.layout import CONFLIST
+from bootstrap.model import Facts, Host, Inventory
+
+MASKS = {4: 24, 6: 64}
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def allocate(inventory: Inventory, facts: Facts | None = None) -> dict[str, str]:
-    """Host -> its pod subnet, such as 10.244.3.0/24."""
-    raise NotImplementedError
+    """Host -> its pod subnet of the first pod range, such as 10.244.3.0/24.
+
+    A host keeps the subnet that its conflist says; the others get the first free ones in the inventory's order, so
+    without facts the n-th host has the n-th. Raises ValueError when the range has too few, which `check` reports before.
+    """
+    pods = ipaddress.ip_network(network_of(inventory)[0][0])
+    kept = _kept(inventory, facts or {}, pods)
+    free = (str(subnet) for subnet in subnets(pods) if str(subnet) not in kept.values())
+    try:
+        return {host.name: kept.get(host.name) or next(free) for host in inventory.hosts}
+    except StopIteration:
+        raise ValueError(f"{pods} has too few subnets for {len(inventory.hosts)} hosts") from None
+
+
+def subnets(pods: Network) -> Iterator[Network]:
+    """The node subnets of a pod range, in order; none when the range is smaller than one."""
+    mask = MASKS[pods.version]
+    return pods.subnets(new_prefix=mask) if mask >= pods.prefixlen else iter(())
+
+
+def _kept(inventory: Inventory, facts: Facts, pods: Network) -> dict[str, str]:
+    """What hosts have already; when two claim one, as after a disk was copied, the first one keeps it."""
+    kept: dict[str, str] = {}
+    for host in inventory.hosts:
+        file = facts[host.name].files.get(CONFLIST) if host.name in facts else None
+        subnet = read_subnet(file.content or "") if file else ""
+        if subnet and _fits(subnet, pods) and subnet not in kept.values():
+            kept[host.name] = subnet
+    return kept
+
+
+def _fits(text: str, pods: Network) -> bool:
+    try:
+        subnet = ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    same = subnet.version == pods.version and subnet.prefixlen == MASKS[pods.version]
+    return same and subnet.network_address in pods
+
+
+def read_subnet(conflist: str) -> str:
+    """The subnet in a conflist of ours; empty for another file."""
+    try:
+        (plugin,) = (each for each in json.loads(conflist)["plugins"] if each["type"] == "bridge")
+        return str(plugin["ipam"]["ranges"][0][0]["subnet"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+def routes(inventory: Inventory, host: Host, facts: Facts | None = None) -> list[tuple[str, str]]:
+    """(subnet, address) of every other host: where its pods are, and by which way."""
+    given = allocate(inventory, facts)
+    return [(given[other.name], next_hop(inventory, other, facts)) for other in inventory.hosts if other != host]
+
+
+def next_hop(inventory: Inventory, host: Host, facts: Facts | None = None) -> str:
+    """The node address by which other hosts reach a host: chosen, seen, or the one that ssh uses."""
+    family = ipaddress.ip_network(network_of(inventory)[0][0]).version
+    seen = facts[host.name].node_addresses(host) if facts and host.name in facts else ()
+    found = (*node_addresses(inventory, host, facts), *seen, host.connection.address)
+    return next((address for address in found if (6 if ":" in address else 4) == family), found[-1])
+
+
+def conflist_variables(inventory: Inventory, host: Host, facts: Facts | None = None) -> Mapping[str, str]:
+    """What the conflist template needs."""
+    subnet = allocate(inventory, facts)[host.name]
+    return {"subnet": subnet, "default_route": "::/0" if ":" in subnet else "0.0.0.0/0"}
