@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from bootstrap.distros.kubeadm.fields import CLUSTER_SECTIONS, sections
 from bootstrap.distros.kubeadm.layout import SOCKETS
-from bootstrap.distros.kubeadm.network import check_endpoint, check_network
 from bootstrap.distros.kubeadm.payloads import check_patches, check_pki, check_registries, check_toml
 from bootstrap.distros.kubeadm.placed import check_files
+from bootstrap.distros.kubeadm.ranges import check_endpoint, check_network
 from bootstrap.distros.kubeadm.sections import Section, find_sections, has_reference, suggest
 from bootstrap.distros.kubeadm.shapes import check_fields
 from bootstrap.distros.kubeadm.tokens import check_token
