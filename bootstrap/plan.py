@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bootstrap.diffs import count_lines, diff_file
-from bootstrap.driver import PlanInput
+from bootstrap.driver import NodeExpectation, PlanInput
 from bootstrap.facts import RECORD_PATH, format_record
 from bootstrap.model import (
     Artifact,
@@ -15,6 +15,7 @@ from bootstrap.model import (
     Hook,
     Host,
     HostFacts,
+    Inventory,
     LockedFile,
     Put,
     Record,
@@ -175,6 +176,20 @@ def wanted_marks(host: Host) -> NodeMarks:
     if host.role.controls and not host.role.takes_work:
         taints.setdefault(f"{CLUSTER_TAINT}:NoSchedule", f"{CLUSTER_TAINT}:NoSchedule")
     return NodeMarks(host.labels, host.annotations, taints)
+
+
+def expect_nodes(inventory: Inventory) -> list[NodeExpectation]:
+    """What verify wants to see of each Node: the version is the inventory's, the name the host's."""
+    return [
+        NodeExpectation(
+            name=host.name,
+            version=inventory.version,
+            controls=host.role.controls,
+            labels=dict(wanted_marks(host).labels),
+            taints=tuple(wanted_marks(host).taints.values()),
+        )
+        for host in inventory.hosts
+    ]
 
 
 def actual_marks(node: Mapping[str, Any] | None) -> NodeMarks:

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bootstrap.driver import NativeProblem, TemplateUse, UpstreamFile
+from bootstrap.distros.kubeadm.layout import server_port
+from bootstrap.driver import NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
 
 if TYPE_CHECKING:
-    from bootstrap.model import Facts, Inventory, Lock
+    from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
 
 
 class Kubeadm:
@@ -30,14 +31,72 @@ class Kubeadm:
     def templates(
         self, inventory: Inventory, facts: Facts | None = None, lock: Lock | None = None
     ) -> Sequence[TemplateUse]:
+        """With facts, each host has its join.yaml too: planning decides who needs one."""
+        from bootstrap.distros.kubeadm.cluster import list_joins
         from bootstrap.distros.kubeadm.files import templates
 
-        return templates(inventory, facts, lock)
+        uses = templates(inventory, facts, lock)
+        return uses if facts is None else [*uses, *list_joins(inventory, facts)]
 
     def upstream_files(self, inventory: Inventory, arches: Sequence[str]) -> Sequence[UpstreamFile]:
         from bootstrap.distros.kubeadm.upstream import list_upstream
 
         return list_upstream(inventory, arches)
+
+    def probes(self, inventory: Inventory, host: Host) -> Sequence[Probe]:
+        from bootstrap.distros.kubeadm.files import host_templates
+        from bootstrap.distros.kubeadm.probes import make_probes
+
+        paths = tuple(dict.fromkeys(use.path for use in host_templates(inventory, host, None, None)))
+        return make_probes(host, paths)
+
+    def check_hosts(self, plan_input: PlanInput) -> Sequence[Finding]:
+        from bootstrap.distros.kubeadm.preflight import check_hosts
+
+        return check_hosts(plan_input)
+
+    def plan_apply(self, plan_input: PlanInput) -> Plan:
+        from bootstrap.distros.kubeadm.planning import plan_apply
+
+        return plan_apply(plan_input)
+
+    def plan_remove(self, plan_input: PlanInput, host: str) -> Plan:
+        from bootstrap.distros.kubeadm.removal import plan_remove
+
+        return plan_remove(plan_input, host)
+
+    def plan_reset(self, plan_input: PlanInput) -> Plan:
+        from bootstrap.distros.kubeadm.removal import plan_reset
+
+        return plan_reset(plan_input)
+
+    def expect_nodes(self, inventory: Inventory) -> Sequence[NodeExpectation]:
+        from bootstrap.plan import expect_nodes
+
+        return expect_nodes(inventory)
+
+    def api_port(self, host: Host) -> int:
+        return server_port(host)
+
+    def workloads(self, inventory: Inventory) -> Sequence[str]:
+        """kubeadm's add-ons that are not disabled (kubernetes.io/docs/reference/setup-tools/kubeadm)."""
+        cluster = inventory.native.get("cluster") or {}
+        disabled = {name for name in ("dns", "proxy") if (cluster.get(name) or {}).get("disabled")}
+        return [workload for name, workload in (("dns", "coredns"), ("proxy", "kube-proxy")) if name not in disabled]
+
+    def brings_network(self, inventory: Inventory) -> bool:
+        """False with `cni: none`: Nodes are then expected to be NotReady until one is there."""
+        return bool(inventory.native.get("cni") != "none")
+
+    def token_from(self, facts: Facts) -> str | None:  # noqa: ARG002
+        """None: tokens are made for each run, and live for two hours."""
+        return None
+
+    def kubeconfig_from(self, facts: Facts) -> str | None:
+        """The admin kubeconfig of a controller that has one, one that answers first."""
+        ranked = sorted(facts.values(), key=lambda host: host.values.get("nodes") is None)
+        found = (host.values.get("kubeconfig") for host in ranked)
+        return next((secret.reveal() for secret in found if secret), None)
 
 
 DRIVER = Kubeadm()

@@ -1,0 +1,100 @@
+"""From facts to the stages of an apply: prepare, found, update, join, record. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from bootstrap.distros.kubeadm.cluster import Cluster
+from bootstrap.distros.kubeadm.host_plan import HostPlan
+from bootstrap.distros.kubeadm.layout import JOIN, MANIFESTS, PKI
+from bootstrap.distros.kubeadm.refusals import refuse_impossible_changes
+from bootstrap.driver import PlanInput
+from bootstrap.errors import PlanRefusedError
+from bootstrap.model import HostFacts, Plan, Stage, Step
+from bootstrap.plan import make_stage
+from bootstrap.quorum import majority, refuse_stop
+
+WORKERS_AT_ONCE = 10
+HOSTS_AT_ONCE = 32
+
+
+def plan_apply(plan_input: PlanInput) -> Plan:
+    """The whole way from what is there to what the inventory says. Raises PlanRefusedError, LockError."""
+    seen = Cluster(plan_input)
+    seen.founder  # noqa: B018 - refuses first of all when founding would be a guess
+    refuse_impossible_changes(seen)
+    cluster = Cluster(_after_resets(seen))
+    hosts = {host.name: HostPlan(cluster, host) for host in (*cluster.controllers, *cluster.workers)}
+    _refuse_without_quorum(cluster, list(hosts.values()))
+    return Plan(plan_input.inventory.cluster, "apply", tuple(s for s in _stages(cluster, hosts) if s.steps))
+
+
+def _after_resets(cluster: Cluster) -> PlanInput:
+    """The input with the files gone that a reset takes from hosts which must be undone first."""
+    facts = dict(cluster.plan_input.facts)
+    for host in (*cluster.controllers, *cluster.workers):
+        if HostPlan(cluster, host).needs_reset:
+            facts[host.name] = _without_kubeadm_files(facts[host.name])
+    return replace(cluster.plan_input, facts=facts)
+
+
+def _without_kubeadm_files(facts: HostFacts) -> HostFacts:
+    kept = {path: file for path, file in facts.files.items() if not path.startswith((PKI, MANIFESTS, JOIN))}
+    return replace(facts, files=kept)
+
+
+def _refuse_without_quorum(cluster: Cluster, hosts: list[HostPlan]) -> None:
+    """Raises PlanRefusedError when etcd has lost its quorum, or would lose it by a restart."""
+    controllers = len(cluster.plan_input.inventory.controllers)
+    members = [each for each in hosts if each.is_member and each.host.role.controls]
+    lost = cluster.nodes is None and all(each.applied for each in members) and len(members) < majority(controllers)
+    if members and lost and not cluster.is_external:
+        raise PlanRefusedError(
+            f"etcd has lost its quorum: {len(members)} of {controllers} members can be asked, {majority(controllers)} are needed",
+            why="joining hosts to it can't succeed, and founding anew would lose what it holds",
+            next_step="bring the missing controllers back; when they are gone for good, restore etcd from a snapshot"
+            f" on {members[0].host.name} (`etcdutl snapshot restore`), then apply again",
+        )
+    mended = {each.host.name for each in hosts if each.is_mended}
+    healthy = {name: works or name in mended for name, works in cluster.voters.items()}
+    reasons = [refuse_stop(each.host.name, healthy) for each in members if each.start_reason and not each.is_mended]
+    if any(reasons):
+        raise PlanRefusedError(
+            "the control plane can't be restarted now",
+            why="\n        ".join(reason for reason in reasons if reason),
+            next_step="bring the controller that is down back first, or `bootstrap remove` it",
+        )
+
+
+def _stages(cluster: Cluster, hosts: dict[str, HostPlan]) -> Iterator[Stage]:
+    controllers = [hosts[host.name] for host in cluster.controllers]
+    workers = [hosts[host.name] for host in cluster.workers]
+    everyone = [*controllers, *workers]
+    founder = hosts[cluster.founder.name]
+    joining = [each for each in controllers if not each.is_member and each is not founder]
+    replaced = [each for each in joining if each.is_mended]
+    new_workers = [each for each in workers if not each.is_member]
+    members = [each for each in (founder, *(each for each in controllers if each is not founder)) if each.is_member]
+    down = [each for each in members if each.is_down]
+    up = [each for each in members if not each.is_down]
+    yield make_stage("before the first change", _each(everyone, HostPlan.first_hooks), at_once=HOSTS_AT_ONCE)
+    yield make_stage("prepare new hosts", _each(everyone, HostPlan.prepare), at_once=HOSTS_AT_ONCE)
+    if cluster.is_new:
+        yield make_stage(f"found the cluster on {founder.host.name}", founder.found(), critical=True)
+    # What lost votes is brought back before a vote that is there is touched.
+    yield make_stage("start controllers that are down", _each(down, HostPlan.rise), at_once=HOSTS_AT_ONCE)
+    yield make_stage("see that they serve", _each(down, HostPlan.settle), critical=True)
+    yield make_stage("let hosts join", founder.mint([*joining, *new_workers]), critical=True)
+    yield make_stage("replace lost controllers, one at a time", _each(replaced, HostPlan.join), critical=True)
+    yield make_stage("update controllers, one at a time", _each(up, HostPlan.update), critical=True)
+    if not cluster.is_new:
+        yield make_stage("bring the pod network up to date", founder.bring_network(), critical=True)
+    joining = [each for each in joining if each not in replaced]
+    yield make_stage("join controllers, one at a time", _each(joining, HostPlan.join), critical=True)
+    old_workers = [each for each in workers if each.is_member]
+    yield make_stage("update workers", _each(old_workers, HostPlan.update), at_once=WORKERS_AT_ONCE)
+    yield make_stage("join workers", _each(new_workers, HostPlan.join), at_once=WORKERS_AT_ONCE)
+    yield make_stage("after the last change", _each(everyone, HostPlan.last_steps), at_once=HOSTS_AT_ONCE)
+
+
+def _each(plans: Iterable[HostPlan], steps: Callable[[HostPlan], Iterable[Step]]) -> list[Step]:
+    return [step for plan in plans for step in steps(plan)]

@@ -1,0 +1,103 @@
+"""What kubeadm needs of a host, for the checks that all distributions share; and what only it asks. Pure."""
+
+from collections.abc import Iterator
+
+from bootstrap.distros.kubeadm.layout import CONFIG, CONTAINERD_CONFIG, effective, server_port
+from bootstrap.distros.kubeadm.probes import KUBELET_CONF, UNFINISHED, etcd_folder, has_trace
+from bootstrap.distros.kubeadm.versions import CGROUP_2, CONTAINERD_2, GRAMMAR, parse_version
+from bootstrap.driver import PlanInput
+from bootstrap.model import Finding, Host, HostFacts, Inventory
+from bootstrap.preflight import Needs, check_host_facts
+
+ARCHES = ("amd64", "arm64")  # containerd publishes no 32-bit arm; with packages it is the host's own
+LEAST_MEMORY = {True: 1_700_000, False: 900_000}  # kB by "is a controller": kubeadm's own preflight asks for 1700 MB
+ROOM_TO_INSTALL = {True: 3_000_000, False: 2_000_000}  # kB in /var/lib: images, their snapshots, etcd
+ROOM_FOR_PROGRAMS = 400_000  # kB in /usr/local
+ROOM_TO_WRITE = 50_000
+
+
+def check_hosts(plan_input: PlanInput) -> list[Finding]:
+    """All findings of the hosts that were seen."""
+    inventory, facts = plan_input.inventory, plan_input.facts
+    own = [
+        finding
+        for host in inventory.hosts
+        if host.name in facts
+        for finding in (*check_runtime(inventory, host, facts[host.name]), *check_swap(host, facts[host.name]))
+    ]
+    return [*check_host_facts(plan_input, state_needs), *own, *check_endpoint(plan_input)]
+
+
+def state_needs(inventory: Inventory, host: Host, facts: HostFacts) -> Needs:
+    """What a kubeadm node wants of one host."""
+    installed = has_trace(facts, KUBELET_CONF) or has_trace(facts, UNFINISHED)
+    kind, advised = ("controller", "2 GB") if host.role.controls else ("worker", "1 GB")
+    arches = (*ARCHES, "arm") if effective(host, "runtime") == "packages" else ARCHES
+    return Needs(
+        distro="kubeadm",
+        is_installed=installed,
+        marked_file=CONFIG if host.role.controls else CONTAINERD_CONFIG,
+        arches=arches,
+        inits={"systemd": "systemd"},
+        ports=_list_ports(host),
+        room=_list_room(host, installed),
+        least_memory=LEAST_MEMORY[host.role.controls],
+        memory_advice=f"kubeadm advises {advised} for a {kind}",
+        swap_advice="",
+        cgroup_v1_hint="`kubelet: {failCgroupV1: false}` in the section `kubeadm`"
+        if _refuses_cgroup_v1(inventory, host)
+        else "",
+    )
+
+
+def _list_ports(host: Host) -> dict[int, str]:
+    kubelet = {10250: "the kubelet"}
+    if not host.role.controls:
+        return kubelet
+    own = {server_port(host): "the API", 10257: "the controller manager", 10259: "the scheduler"}
+    external = (effective(host, "cluster").get("etcd") or {}).get("external")
+    return {**own, **kubelet, **({} if external else {2379: "etcd's clients", 2380: "etcd's members"})}
+
+
+def _list_room(host: Host, installed: bool) -> dict[str, int]:  # noqa: FBT001
+    places = {"/var/lib": ROOM_TO_WRITE if installed else ROOM_TO_INSTALL[host.role.controls]}
+    if host.role.controls:
+        places[etcd_folder(host)] = ROOM_TO_WRITE
+    return {**places, "/usr/local/bin": ROOM_TO_WRITE if installed else ROOM_FOR_PROGRAMS, "/etc": 1_000}
+
+
+def _refuses_cgroup_v1(inventory: Inventory, host: Host) -> bool:
+    """From 1.35 on a kubelet does not start on cgroup v1 unless it is told to (kubernetes/enhancements#5573)."""
+    if GRAMMAR.fullmatch(inventory.version) and parse_version(inventory.version).series < CGROUP_2:
+        return False
+    return effective(host, "kubelet").get("failCgroupV1") is not False
+
+
+def check_runtime(inventory: Inventory, host: Host, facts: HostFacts) -> Iterator[Finding]:
+    """With `runtime: packages` containerd must be there, and be one that the kubelet of this minor can ask."""
+    if effective(host, "runtime") != "packages":
+        return
+    version = str(facts.values.get("containerd") or "")
+    if not version:
+        hint = "`apt-get install containerd runc containernetworking-plugins` there, or `kubeadm: {runtime: release}`"
+        yield Finding(host.name, "it has no containerd, and the inventory says `runtime: packages`", hint)
+    elif version.startswith("1.") and parse_version(inventory.version).series >= CONTAINERD_2:
+        message = f"its containerd is {version}; the kubelet of {inventory.version} needs containerd 2"
+        yield Finding(host.name, message, "install containerd 2 there, or `kubeadm: {runtime: release}`")
+
+
+def check_swap(host: Host, facts: HostFacts) -> Iterator[Finding]:
+    """A kubelet does not start while swap is on, unless `failSwapOn: false`: the prepare script turns it off."""
+    if facts.swap_kb and effective(host, "kubelet").get("failSwapOn") is not False:
+        hint = "or keep it: `kubelet: {failSwapOn: false, memorySwap: {swapBehavior: LimitedSwap}}`"
+        message = "swap is on, and a kubelet does not start with it: it will be turned off, and swap.target masked"
+        yield Finding(host.name, message, hint, stops=False)
+
+
+def check_endpoint(plan_input: PlanInput) -> Iterator[Finding]:
+    """Without an endpoint all nodes reach the API through the first controller alone."""
+    controllers = plan_input.inventory.controllers
+    if len(controllers) > 1 and plan_input.inventory.endpoint is None:
+        message = "there is no `endpoint`: workers reach the API through this controller alone, also while it is down"
+        hint = "give a virtual IP, or a name that stands for all controllers; it can't be added later"
+        yield Finding(controllers[0].name, message, hint, stops=False)

@@ -1,0 +1,218 @@
+"""Taking kubeadm's Kubernetes away again: one host (remove) or all (reset), with everything that kubeadm leaves behind. Pure."""
+
+from collections.abc import Iterator
+
+from bootstrap.distros.kubeadm import scripts
+from bootstrap.distros.kubeadm.cluster import Cluster
+from bootstrap.distros.kubeadm.host_state import CONFIG_BEFORE, WAS_DISABLED
+from bootstrap.distros.kubeadm.layout import (
+    BINARIES,
+    CONTAINERD_CONFIG,
+    CONTAINERD_UNIT,
+    KUBELET_UNIT,
+    RUNTIME_FILES,
+    SERVICE,
+    effective,
+)
+from bootstrap.distros.kubeadm.probes import answers_api, etcd_folder, kubectl_on
+from bootstrap.driver import PlanInput
+from bootstrap.errors import PlanRefusedError
+from bootstrap.facts import STATE_FOLDER
+from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
+from bootstrap.plan import make_stage
+from bootstrap.quorum import refuse_removal
+from bootstrap.shell import join
+
+# `kubeadm reset` leaves these (kubernetes/kubeadm#1822 and its own last lines); what others put into /etc/cni stays.
+LEFTOVERS = (
+    "/etc/kubernetes",
+    "/var/lib/kubelet",
+    "/var/lib/cni",
+    "/etc/cni/net.d/10-flannel.conflist",
+    "/etc/cni/net.d/10-calico.conflist",
+    "/etc/cni/net.d/calico-kubeconfig",
+    "/etc/cni/net.d/05-cilium.conflist",
+    "/run/flannel",
+    "/run/calico",
+    "/var/lib/calico",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/var/log/calico",
+    "/root/.kube/cache",
+    "/usr/local/lib/bootstrap",
+)
+RELEASED = (
+    "/usr/local/bin/containerd",
+    "/usr/local/bin/containerd-shim-runc-v2",
+    "/usr/local/bin/containerd-stress",
+    "/usr/local/bin/ctr",
+    "/usr/local/bin/crictl",
+    "/opt/cni/bin",
+    "/opt/containerd",
+    "/var/lib/containerd",
+    "/run/containerd",
+    CONTAINERD_UNIT,
+)
+# Made by the kubelet and the network, gone with them when nothing else is in them.
+EMPTIED = (
+    "/usr/libexec/kubernetes/kubelet-plugins/volume/exec",
+    "/etc/cni/net.d",
+    "/etc/systemd/system/kubelet.service.d",
+    "/etc/containerd/certs.d",
+    "/opt/cni",
+    "/root/.kube",
+)
+LINKS = ("cni0", "flannel.1", "vxlan.calico", "kube-ipvs0", "cilium_host", "cilium_vxlan")
+
+
+def plan_reset(plan_input: PlanInput) -> Plan:
+    """Remove Kubernetes from every host that can be reached: workers first, controllers after."""
+    inventory, facts = plan_input.inventory, plan_input.facts
+    stages = [
+        make_stage(
+            f"remove Kubernetes from the {kind}",
+            [step for host in hosts if host.name in facts for step in uninstall_steps(plan_input, host)],
+            at_once=32,
+        )
+        for kind, hosts in (("workers", inventory.workers), ("controllers", inventory.controllers))
+    ]
+    return Plan(inventory.cluster, "reset", tuple(stage for stage in stages if stage.steps))
+
+
+def has_traces(facts: HostFacts) -> bool:
+    """Whether anything of Kubernetes or of ours lies on the host; containerd's own configuration alone is neither."""
+    ours = [
+        path
+        for path, file in facts.files.items()
+        if "by bootstrap" in (file.content or "") or path in BINARIES.values()
+    ]
+    return bool("kubeadm" in facts.distributions or facts.record or ours or facts.values.get("traces"))
+
+
+def uninstall_steps(plan_input: PlanInput, host: Host) -> Iterator[Step]:
+    """kubeadm's own reset, then what it leaves."""
+    facts = plan_input.facts[host.name]
+    if not has_traces(facts):
+        return
+    if facts.values.get("traces") or any(unit.is_running for unit in facts.units.values()):
+        script = scripts.reset()
+        reason = "its pods, its etcd data and its certificates go"
+        yield Step(
+            host.name,
+            "undo kubeadm's work (kubeadm reset)",
+            reason,
+            Run(script, deadline=300.0),
+            disruption=Disruption.REMOVE,
+        )
+    yield Step(
+        host.name,
+        "remove programs, files and what kubeadm leaves",
+        "the host shall be as it was before",
+        Run(uninstall_script(plan_input, host), deadline=300.0),
+        disruption=Disruption.REMOVE,
+    )
+
+
+def uninstall_script(plan_input: PlanInput, host: Host) -> str:
+    """Everything of Kubernetes and of ours; the packaged runtime gets its own configuration back."""
+    ours = [a.path for a in plan_input.artifacts if a.host == host.name]
+    released = effective(host, "runtime") == "release"
+    runtime = [*RELEASED, *RUNTIME_FILES.values()] if released else []
+    removed = [*LEFTOVERS, *BINARIES.values(), etcd_folder(host), *runtime, *ours, STATE_FOLDER]
+    return f"""
+set -u
+systemctl disable --now --quiet {SERVICE} bootstrap-routes 2>/dev/null || true
+[ ! -x /usr/local/lib/bootstrap/kubeadm-routes.sh ] || /usr/local/lib/bootstrap/kubeadm-routes.sh remove || true
+pods=$(ctr --namespace k8s.io tasks list -q 2>/dev/null || true)
+for pod in $pods; do ctr --namespace k8s.io tasks kill -s KILL "$pod" 2>/dev/null || true; done
+if [ -S /run/containerd/containerd.sock ]; then
+  ctr --namespace k8s.io containers list -q | xargs -r ctr --namespace k8s.io containers delete 2>/dev/null || true
+  ctr --namespace k8s.io images list -q | xargs -r ctr --namespace k8s.io images remove --sync >/dev/null 2>&1 || true
+fi
+{_stop_runtime(released=released)}
+for link in {join(LINKS)}; do ip link delete "$link" 2>/dev/null || true; done
+for table in "ip kube-proxy" "ip6 kube-proxy"; do nft delete table $table 2>/dev/null || true; done
+for tool in iptables ip6tables; do
+  command -v $tool-save >/dev/null || continue
+  $tool-save 2>/dev/null | grep -qE 'KUBE-|CNI-|FLANNEL' || continue
+  $tool-save | grep -vE 'KUBE-|CNI-|FLANNEL|bootstrap-routes' | $tool-restore || true
+done
+awk '{{ print $2 }}' /proc/mounts | sort -r | while read -r place; do
+  case $place in /var/lib/kubelet/*|/run/netns/cni-*|/run/containerd/io.containerd.*) umount -l "$place" 2>/dev/null || true;; esac
+done
+rm -f {KUBELET_UNIT} /etc/systemd/system/multi-user.target.wants/{SERVICE}.service /etc/systemd/system/multi-user.target.wants/bootstrap-routes.service
+for path in {join(removed)}; do
+  if mountpoint -q "$path" 2>/dev/null; then find "$path" -mindepth 1 -delete 2>/dev/null || true; else rm -rf "$path"; fi
+done
+systemctl daemon-reload
+systemctl reset-failed {SERVICE} bootstrap-routes 2>/dev/null || true
+for path in {join(EMPTIED)}; do rmdir -p "$path" 2>/dev/null || true; done
+left=$(for path in {join(removed)}; do [ ! -e "$path" ] || mountpoint -q "$path" || echo "$path"; done)
+[ -z "$left" ] || {{ echo "still there: $left" >&2; exit 1; }}
+[ ! -e {CONFIG_BEFORE} ] || mv {CONFIG_BEFORE} {CONTAINERD_CONFIG}
+"""
+
+
+def _stop_runtime(*, released: bool) -> str:
+    if released:
+        return "systemctl disable --now --quiet containerd 2>/dev/null || true"
+    return f"[ ! -e {WAS_DISABLED} ] || systemctl disable --now --quiet containerd 2>/dev/null || true"
+
+
+def plan_remove(plan_input: PlanInput, name: str) -> Plan:
+    """Drain, forget, stop, uninstall: the etcd member goes while its quorum holds, the Node with it."""
+    cluster = Cluster(plan_input)
+    host = next((each for each in plan_input.inventory.hosts if each.name == name), None)
+    asked = next((each for each in cluster.members if each.name != name and answers_api(cluster.facts(each))), None)
+    if asked is None:
+        raise PlanRefusedError(
+            f"no other controller answers, so {name} can't be taken out of the cluster",
+            next_step="`bootstrap reset` removes the whole cluster",
+        )
+    if name in cluster.voters or (host is not None and host.role.controls):
+        refuse_last_vote(cluster, name)
+    elif host is None and name not in (cluster.nodes or {}):
+        raise PlanRefusedError(f"neither the inventory nor the cluster has a {name}")
+    stage = make_stage(f"take {name} out of the cluster", _remove_steps(cluster, name, host, asked), critical=True)
+    notes = (f"take {name} out of the inventory too, else the next apply joins it again",) if host else ()
+    unreachable = (name,) if host and name in plan_input.unreachable else ()
+    return Plan(
+        plan_input.inventory.cluster, "remove", (stage,) if stage.steps else (), notes=notes, unreachable=unreachable
+    )
+
+
+def refuse_last_vote(cluster: Cluster, name: str) -> None:
+    """Raises PlanRefusedError when the etcd quorum would not survive."""
+    if cluster.is_external:
+        if len(cluster.members) <= 1:
+            raise PlanRefusedError(
+                f"{name} is the only controller", next_step="`bootstrap reset` removes the whole cluster"
+            )
+        return
+    reason = refuse_removal(name, cluster.voters) if name in cluster.voters else ""
+    if reason:
+        raise PlanRefusedError(
+            reason, next_step="bring the missing controllers back first: `bootstrap status` shows them"
+        )
+
+
+def _remove_steps(cluster: Cluster, name: str, host: Host | None, asked: Host) -> Iterator[Step]:
+    kubectl = kubectl_on(asked)
+
+    def asked_step(title: str, reason: str, script: str, deadline: float) -> Step:
+        return Step(name, title, reason, Run(script, deadline=deadline), on=asked.name, disruption=Disruption.REMOVE)
+
+    if name in (cluster.nodes or {}):
+        yield asked_step("drain the node", "its pods shall go elsewhere first", scripts.drain(kubectl, name), 330.0)
+    reachable = host is not None and name in cluster.plan_input.facts
+    if reachable:
+        stop = Run(scripts.stop(), deadline=120.0)
+        yield Step(name, f"stop {SERVICE}", "a running one would register again", stop, disruption=Disruption.REMOVE)
+    member = next((m for m in cluster.etcd_members if m.name == name), None)
+    address = member.peer.partition("://")[2].rpartition(":")[0] if member else "none"
+    script = scripts.forget_node(kubectl, asked.name, name, address, stacked=member is not None)
+    yield asked_step(
+        "delete its etcd membership and its node" if member else "delete the node", "it is to leave", script, 180.0
+    )
+    if host is not None and reachable:
+        yield from uninstall_steps(cluster.plan_input, host)
