@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bootstrap.distros.kubeadm.fields import sections
-from bootstrap.distros.kubeadm.layout import API_PORT, PATCHES, SOCKET, effective, server_port
+from bootstrap.distros.kubeadm.layout import API_PORT, PATCHES, SOCKET, effective, is_patched, server_port
 from bootstrap.distros.kubeadm.versions import KUBELET_API, PROXY_API, config_api
 from bootstrap.facts import bracket
 from bootstrap.membership import kubelet_may_set
@@ -207,7 +207,7 @@ def difference(shared: Mapping[str, Any], own: Mapping[str, Any]) -> Document:
 
 def has_patches(inventory: Inventory, host: Host) -> bool:
     """Whether anything is to lie in the folder of patches."""
-    return bool(effective(host, "patches") or kubelet_patch(inventory, host))
+    return is_patched(host) or bool(kubelet_patch(inventory, host))
 
 
 # --- words ---------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def api_server(inventory: Inventory, controller: Host) -> str:
 
 
 def _patches(inventory: Inventory, host: Host) -> Iterator[TemplateUse]:
-    for name, text in effective(host, "patches").items():
+    for name, text in layout.host_patches(host).items():
         yield _verbatim(host, f"{layout.PATCHES}/{name}", str(text), PRIVATE)
     if patch := kubelet_patch(inventory, host):
         variables = {**_head(inventory, host), "patch": patch}

@@ -62,6 +62,8 @@ NETWORK_FILES = {
 
 DEFAULTS: dict[str, Any] = {"cni": "flannel", "runtime": "release", "containerd": ""}
 API_PORT = 6443
+# Targets of patches that only a controller has (kubernetes: cmd/kubeadm/app/util/patches).
+CONTROL_TARGETS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "corednsdeployment")
 
 
 def effective(host: Host, section: str) -> Any:  # noqa: ANN401 - text or a mapping, as the section is
@@ -79,6 +81,12 @@ def server_port(host: Host) -> int:
     return int(((effective(host, "init").get("localAPIEndpoint") or {}).get("bindPort")) or API_PORT)
 
 
+def host_patches(host: Host) -> dict[str, str]:
+    """File name -> text of the patches that count on a host: a worker has no control plane to patch."""
+    patches: dict[str, str] = effective(host, "patches")
+    return {name: text for name, text in patches.items() if host.role.controls or not name.startswith(CONTROL_TARGETS)}
+
+
 def is_patched(host: Host) -> bool:
-    """Whether kubeadm finds patches in PATCHES on this host."""
-    return bool(effective(host, "patches"))
+    """Whether kubeadm finds patches of the inventory in PATCHES on this host."""
+    return bool(host_patches(host))

@@ -4,15 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.distros.kubeadm.layout import KUBELET_PATCH, PATCHES
+from bootstrap.distros.kubeadm.layout import CONTROL_TARGETS, KUBELET_PATCH, PATCHES
 from bootstrap.distros.kubeadm.sections import Section, has_reference, suggest
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
 from bootstrap.references import PATTERN
 
 # kubernetes: cmd/kubeadm/app/util/patches, whose rule for names this is; it passes over a file of another name.
-CONTROL_TARGETS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
-TARGETS = (*CONTROL_TARGETS, "kubeletconfiguration", "corednsdeployment")
+TARGETS = (*CONTROL_TARGETS, "kubeletconfiguration")
 PATCH_NAME = re.compile(rf"({'|'.join(TARGETS)})([^.+\n]*)(?:\+(strategic|merge|json))?\.(json|yaml)")
 # Tables of containerd's configuration that the template writes.
 OWN_TABLES = (

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Prepares h3 of cluster bench for Kubernetes v1.36.3: modules, settings, runtime, images, services.
+# It founds nothing and joins nothing, changes only what is not as it should be, and may be run again by hand.
+set -eu
+
+fail() {
+  echo "kubeadm-prepare: $*" >&2
+  exit 1
+}
+
+note() {
+  echo "kubeadm-prepare: $*" >&2
+}
+
+[ "$(id -u)" = 0 ] || fail "this must run as root"
+for file in /usr/local/bin/kubeadm /usr/local/bin/kubelet /usr/local/bin/kubectl /etc/containerd/config.toml; do
+  [ -s "$file" ] || fail "$file is missing: \`bootstrap apply\` puts it there"
+done
+
+sysctl --quiet --ignore --load=/etc/sysctl.d/90-kubernetes.conf
+
+# The runtime is the host's own: bootstrap installs no packages.
+for program in containerd ctr runc; do
+  command -v "$program" >/dev/null || fail "$program is missing: install your distribution's containerd and runc"
+done
+[ -x /usr/lib/cni/bridge ] || fail "/usr/lib/cni holds no CNI plugins: install your distribution's package of them"
+
+systemctl daemon-reload
+systemctl unmask --quiet containerd kubelet bootstrap-routes
+systemctl enable --quiet containerd kubelet bootstrap-routes
+
+# containerd reads its configuration when it starts. Containers go on while it is started again.
+is_older() {
+  [ ! -e /run/containerd/containerd.sock ] || [ "$1" -nt /run/containerd/containerd.sock ]
+}
+if ! systemctl is-active --quiet containerd; then
+  systemctl start containerd
+elif is_older /etc/containerd/config.toml; then
+  systemctl restart containerd
+fi
+systemctl reload-or-restart bootstrap-routes
+
+# Images that a mirror had, so that none is pulled.
+if [ -s /var/lib/bootstrap/images/kubernetes-images.tar ]; then
+  have=$(ctr --namespace k8s.io images list -q)
+  for image in registry.k8s.io/kube-proxy:v1.36.3 registry.k8s.io/pause:3.10.2; do
+    echo "$have" | grep -qxF "$image" || { ctr --namespace k8s.io images import /var/lib/bootstrap/images/kubernetes-images.tar >/dev/null; break; }
+  done
+fi

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Prepares b of cluster six for Kubernetes v1.37.0-rc.1: modules, settings, runtime, images, services.
+# It founds nothing and joins nothing, changes only what is not as it should be, and may be run again by hand.
+set -eu
+
+fail() {
+  echo "kubeadm-prepare: $*" >&2
+  exit 1
+}
+
+note() {
+  echo "kubeadm-prepare: $*" >&2
+}
+
+[ "$(id -u)" = 0 ] || fail "this must run as root"
+for file in /usr/local/bin/kubeadm /usr/local/bin/kubelet /usr/local/bin/kubectl /etc/containerd/config.toml; do
+  [ -s "$file" ] || fail "$file is missing: \`bootstrap apply\` puts it there"
+done
+
+# Modules. A kernel may have them built in; br_netfilter matters only to networks with a bridge.
+for module in overlay br_netfilter; do
+  modprobe --quiet "$module" || note "the module $module can't be loaded"
+done
+grep -qw overlay /proc/filesystems || fail "the kernel has no overlay filesystem, which containerd needs"
+
+sysctl --quiet --ignore --load=/etc/sysctl.d/90-kubernetes.conf
+
+# A kubelet does not start beside swap; `kubelet: {failSwapOn: false}` in the inventory would let it.
+if [ "$(wc -l </proc/swaps)" -gt 1 ]; then
+  swapoff -a || fail "swap can't be turned off"
+  systemctl mask --quiet swap.target
+  note "swap is off now, and stays off: swap.target is masked"
+fi
+
+# The runtime is the host's own: bootstrap installs no packages.
+for program in containerd ctr runc; do
+  command -v "$program" >/dev/null || fail "$program is missing: install your distribution's containerd and runc"
+done
+# The network's pods bring a plugin of their own, and containerd looks into one folder only.
+mkdir -p /opt/cni/bin
+for plugin in /usr/lib/cni/*; do
+  [ ! -x "$plugin" ] || [ -e "/opt/cni/bin/${plugin##*/}" ] || ln -s "$plugin" /opt/cni/bin/
+done
+[ -e /opt/cni/bin/bridge ] || fail "/usr/lib/cni holds no CNI plugins: install your distribution's package of them"
+
+systemctl daemon-reload
+systemctl unmask --quiet containerd kubelet
+systemctl enable --quiet containerd kubelet
+
+# containerd reads its configuration when it starts. Containers go on while it is started again.
+is_older() {
+  [ ! -e /run/containerd/containerd.sock ] || [ "$1" -nt /run/containerd/containerd.sock ]
+}
+if ! systemctl is-active --quiet containerd; then
+  systemctl start containerd
+elif is_older /etc/containerd/config.toml; then
+  systemctl restart containerd
+fi
+
+# Images that a mirror had, so that none is pulled.
+if [ -s /var/lib/bootstrap/images/kubernetes-images.tar ]; then
+  have=$(ctr --namespace k8s.io images list -q)
+  for image in registry.k8s.io/kube-proxy:v1.37.0-rc.1 registry.k8s.io/pause:3.10.2; do
+    echo "$have" | grep -qxF "$image" || { ctr --namespace k8s.io images import /var/lib/bootstrap/images/kubernetes-images.tar >/dev/null; break; }
+  done
+fi
