@@ -72,6 +72,23 @@ class NodeExpectation:
     taints: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class DeepTools:
+    """What one host offers to the deep checks.
+
+    `program` is a static program, which acts as kubectl when it is called by that name; `images` the words before
+    `import -`, `rm NAME` and `ls -q` (containerd's `ctr`). `kubelet_kubeconfig` is the host's own way to the API. In
+    `certificates` an asterisk stands for any name; kubeconfigs may be among them. `renewal`: how to renew them.
+    """
+
+    program: str
+    images: tuple[str, ...]
+    admin_kubeconfig: str  # on controllers
+    kubelet_kubeconfig: str
+    certificates: tuple[str, ...]
+    renewal: str
+
+
 class Driver(Protocol):
     """One distribution."""
 
@@ -119,6 +136,10 @@ class Driver(Protocol):
         """False when the CNI comes from elsewhere: Nodes are then expected to be NotReady until it is there."""
         ...
 
+    def deep_tools(self, host: Host) -> DeepTools:
+        """What `verify --deep` uses on a host of the running cluster."""
+        ...
+
     def token_from(self, facts: Facts) -> str | None:
         """The cluster's own join token, as a controller keeps it; None when there is no cluster yet."""
         ...
@@ -129,6 +150,7 @@ class Driver(Protocol):
 
 
 __all__ = [
+    "DeepTools",
     "Driver",
     "NativeProblem",
     "NodeExpectation",

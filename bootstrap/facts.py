@@ -1,14 +1,18 @@
 """Probes that every distribution shares: a piece of sh each, and the pure function that reads its output."""
 
-import hashlib
-import json
+# annotations stay text: the values they name are imported only by who makes them
+from __future__ import annotations
+
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bootstrap.model import FileFacts, HostFacts, Interface, Lease, Probe, Record, UnitFacts
+from bootstrap import model
 from bootstrap.shell import join
+
+if TYPE_CHECKING:
+    from bootstrap.model import FileFacts, HostFacts, Interface, Lease, Probe, Record, UnitFacts
 
 STATE_FOLDER = "/var/lib/bootstrap"
 RECORD_PATH = f"{STATE_FOLDER}/record.json"
@@ -128,20 +132,19 @@ def _interfaces(lines: Iterable[str]) -> tuple[Interface, ...]:
     for line in lines:
         name, _, address = line.partition(" ")
         addresses.setdefault(name.split("@")[0], []).append(address)
-    return tuple(Interface(name, tuple(found)) for name, found in addresses.items())
+    return tuple(model.Interface(name, tuple(found)) for name, found in addresses.items())
 
 
 def parse_lease(text: str, uptime: float) -> Lease | None:
     """A lease file; its age is the host's uptime now minus the uptime at refresh, so no wall clock enters."""
+    import json
+
     try:
         fields = json.loads(text)
         age = uptime - float(fields["uptime"])
-        return Lease(fields["run"], fields["owner"], fields["operation"], age, fields["boot_id"])
+        return model.Lease(fields["run"], fields["owner"], fields["operation"], age, fields["boot_id"])
     except (ValueError, KeyError, TypeError):
         return None
-
-
-SYSTEM_PROBE = Probe("system", SYSTEM_SCRIPT, parse_system)
 
 
 def probe_distributions() -> Probe:
@@ -156,7 +159,7 @@ def probe_distributions() -> Probe:
         f'for trace in {join(traces)}; do if holds "$trace"; then echo {name}; break; fi; done'
         for name, traces in DISTRIBUTION_TRACES.items()
     ]
-    return Probe("distributions", "\n".join([holds, *lines]), lambda text: tuple(text.split()))
+    return model.Probe("distributions", "\n".join([holds, *lines]), lambda text: tuple(text.split()))
 
 
 def _stat_script(paths: Sequence[str]) -> str:
@@ -183,14 +186,14 @@ done
 echo content
 [ $# -eq 0 ] || head -v -c {SMALL + 1} "$@" | base64
 }}"""
-    return Probe(name, script, parse_files)
+    return model.Probe(name, script, parse_files)
 
 
 def probe_binaries(paths: Sequence[str]) -> Probe:
     """Digest, mode, owner and size of big files, without content. openssl is four times faster than sha256sum where it is."""
     script = f"""{_stat_script(paths)}
 openssl dgst -sha256 -r "$@" || sha256sum "$@\""""
-    return Probe("binaries", script, parse_files)
+    return model.Probe("binaries", script, parse_files)
 
 
 def parse_files(text: str) -> dict[str, FileFacts]:
@@ -218,12 +221,14 @@ def _read_stats(text: str) -> dict[str, tuple[str, int, str]]:
 
 def _describe(stat: tuple[str, int, str], sha256: str | None, content: bytes | None) -> FileFacts | None:
     """None for a file that went, or grew too big, while it was looked at."""
+    import hashlib
+
     mode, size, owner = stat
     whole = content if content is not None and len(content) <= SMALL else None
     text = None if whole is None else whole.decode(errors="replace")
     if sha256:
-        return FileFacts(sha256, mode, owner, size, text)
-    return None if whole is None else FileFacts(hashlib.sha256(whole).hexdigest(), mode, owner, len(whole), text)
+        return model.FileFacts(sha256, mode, owner, size, text)
+    return None if whole is None else model.FileFacts(hashlib.sha256(whole).hexdigest(), mode, owner, len(whole), text)
 
 
 def _cut(stream: bytes, sizes: Mapping[str, int]) -> dict[str, bytes]:
@@ -259,7 +264,7 @@ elif command -v rc-service >/dev/null 2>&1; then
     printf 'Id=%s.service\\nLoadState=loaded\\nActiveState=%s\\nSubState=running\\nUnitFileState=%s\\nNRestarts=0\\n\\n' "$name" "$state" "$enabled"
   done
 fi"""
-    return Probe("units", script, parse_units)
+    return model.Probe("units", script, parse_units)
 
 
 def parse_units(text: str) -> dict[str, UnitFacts]:
@@ -268,7 +273,7 @@ def parse_units(text: str) -> dict[str, UnitFacts]:
     for block in text.split("\n\n"):
         pairs = {key: values[0] for key, values in _pairs(block).items()}
         if "Id" in pairs:
-            units[pairs["Id"].removesuffix(".service")] = UnitFacts(
+            units[pairs["Id"].removesuffix(".service")] = model.UnitFacts(
                 load=pairs.get("LoadState", "not-found"),
                 active=pairs.get("ActiveState", "inactive"),
                 sub=pairs.get("SubState", "dead"),
@@ -279,14 +284,16 @@ def parse_units(text: str) -> dict[str, UnitFacts]:
 
 
 def probe_record() -> Probe:
-    return Probe("record", f"[ ! -r {RECORD_PATH} ] || cat {RECORD_PATH}", parse_record)
+    return model.Probe("record", f"[ ! -r {RECORD_PATH} ] || cat {RECORD_PATH}", parse_record)
 
 
 def parse_record(text: str) -> Record | None:
     """None when there is none; a broken record counts as none, for it proves nothing."""
+    import json
+
     try:
         fields = json.loads(text)
-        return Record(
+        return model.Record(
             cluster=str(fields["cluster"]),
             run=str(fields.get("run", "")),
             applied={str(what): str(digest) for what, digest in fields.get("applied", {}).items()},
@@ -301,6 +308,8 @@ def parse_record(text: str) -> Record | None:
 
 def format_record(record: Record) -> str:
     """The record as it lies on the host: stable bytes for equal records."""
+    import json
+
     fields = {
         "schema": "bootstrap/record/v1",
         "cluster": record.cluster,
@@ -316,7 +325,7 @@ def format_record(record: Record) -> str:
 def shared_probes(paths: Sequence[str], binaries: Sequence[str], units: Sequence[str]) -> tuple[Probe, ...]:
     """The probes of every host: system, other distributions, record, managed files, binaries, services."""
     return (
-        SYSTEM_PROBE,
+        model.Probe("system", SYSTEM_SCRIPT, parse_system),
         probe_distributions(),
         probe_record(),
         probe_files(paths),
@@ -330,7 +339,7 @@ def make_host_facts(host: str, answers: Mapping[str, Any], *, now: float | None 
     system = dict(answers["system"])
     system["clock_offset"] = system["clock_offset"] - (time.time() if now is None else now)
     shared = {"system", "distributions", "record", "files", "binaries", "units"}
-    return HostFacts(
+    return model.HostFacts(
         host=host,
         **system,
         distributions=answers["distributions"],

@@ -161,6 +161,35 @@ def verify(session: Session, facts: Facts, deadline: float, *, looks: int = 2) -
     )
 
 
+def verify_deep(session: Session, facts: Facts, deadline: float, say: Callable[[str], None]) -> tuple[Check, ...]:
+    """The cluster proved by using it, on leased hosts: probe pods come and go. Raises LockedError."""
+    import secrets
+
+    from bootstrap.deep import DeepTask, verify_deep
+    from bootstrap.lease import Leases, identify_holder
+
+    inventory, driver = session.inventory, session.driver
+    hosts = [host for host in inventory.hosts if host.name in facts]
+    name = secrets.token_hex(3)
+    task = DeepTask(
+        run=f"{time.strftime('%Y%m%d-%H%M%S')}-{name}",
+        name=name,
+        nodes=[node.name for node in driver.expect_nodes(inventory)],
+        controllers=[host.name for host in hosts if host.role.controls],
+        tools={host.name: driver.deep_tools(host) for host in hosts},
+        arches={host.name: facts[host.name].arch for host in hosts},
+        urls=api_urls(session, facts),
+        domain=inventory.network.domain or "cluster.local",
+        deadline=deadline,
+    )
+    leases = Leases(identify_holder(task.run, f"verify {inventory.cluster}"), session.connections.get)
+    leases.take([host.name for host in hosts])
+    try:
+        return verify_deep(session.connections.get, task, say)
+    finally:
+        leases.release()
+
+
 def kubeconfig(session: Session, facts: Facts) -> str | None:
     """The admin kubeconfig, named after the cluster, with an address that answers from here."""
     from bootstrap.kubeconfig import rename_kubeconfig
@@ -180,6 +209,18 @@ def api_url(session: Session, facts: Facts) -> str:
     if host.connection.jumps or not _is_address(address):
         address = next(iter(facts[host.name].node_addresses(host)), address)
     return f"https://{bracket(address)}:{session.driver.api_port(host)}"
+
+
+def api_urls(session: Session, facts: Facts) -> list[str]:
+    """Where the API shall answer every host: the endpoint, without one each controller that can be reached."""
+    if session.inventory.endpoint:
+        return [api_url(session, facts)]
+    controllers = [host for host in session.inventory.controllers if host.name in facts]
+    addresses = [next(iter(facts[host.name].node_addresses(host)), host.connection.address) for host in controllers]
+    return [
+        f"https://{bracket(address)}:{session.driver.api_port(host)}"
+        for address, host in zip(addresses, controllers, strict=True)
+    ]
 
 
 def _is_address(text: str) -> bool:

@@ -1,17 +1,7 @@
 """Arguments, printing, exit codes: the only package that prints, and the only one that catches BootstrapError."""
 
+import os
 import sys
-from collections import UserDict
-from collections.abc import Iterator
-from importlib import import_module
-
-import click
-
-from bootstrap import __version__
-from bootstrap.cli.console import leave, open_missing_streams, say
-from bootstrap.errors import ExitCode
-
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 # Commands in the order in which a newcomer meets them: the module that holds each, and what the first page says of it.
 COMMANDS = {
@@ -31,48 +21,34 @@ COMMANDS = {
 }
 
 
-class Commands(UserDict[str, click.Command]):
-    """Commands by name. Each is imported when it is asked for: making all of them takes longer than `--help` may."""
+FIRST_PAGE = """\
+Usage: bootstrap [OPTIONS] COMMAND [ARGS]...
 
-    def __getitem__(self, name: str) -> click.Command:
-        if name not in self.data:
-            module, _ = COMMANDS[name]
-            self.data[name] = getattr(import_module(f"bootstrap.cli.{module}"), name)
-        return self.data[name]
+  One inventory in git, the same Kubernetes cluster every time.
 
-    def __contains__(self, name: object) -> bool:
-        return name in COMMANDS
+  INVENTORY is the file that names hosts and a distribution; without it, the
+  only file in inventories/.
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(COMMANDS)
+Options:
+  --version   Show the version and exit.
+  -h, --help  Show this message and exit.
 
-    def __len__(self) -> int:
-        return len(COMMANDS)
-
-
-class Program(click.Group):
-    """The first page is written from the table."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(COMMANDS)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
-
-
-@click.group(cls=Program, commands=Commands(), context_settings=HELP)
-@click.version_option(__version__, prog_name="bootstrap")
-def cli() -> None:
-    """One inventory in git, the same Kubernetes cluster every time.
-
-    INVENTORY is the file that names hosts and a distribution; without it, the only file in inventories/.
-    """
+Commands:
+""" + "".join(f"  {name:<10}  {summary}\n" for name, (_, summary) in COMMANDS.items())
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. The first page needs no parser, which takes longer to import than all else that it needs."""
     open_missing_streams()
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        print_first_page()
+        return
+    import click
+
+    from bootstrap.cli.console import leave, say
+    from bootstrap.cli.program import cli
+    from bootstrap.errors import ExitCode
+
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -83,5 +59,16 @@ def main() -> None:
         sys.exit(ExitCode.USAGE)
 
 
-if __name__ == "__main__":
-    main()
+def print_first_page() -> None:
+    """To a reader that may have gone, as after `| head -1`."""
+    try:
+        print(FIRST_PAGE, end="", flush=True)
+    except BrokenPipeError:
+        os._exit(1)
+
+
+def open_missing_streams() -> None:
+    """A parent may have closed standard streams: then nobody reads, nobody types, and no socket shall take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - open as long as the process; pathlib is dear

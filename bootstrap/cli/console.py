@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -21,13 +20,6 @@ def say(text: str) -> None:
 def give(text: str) -> None:
     if text:
         click.echo(text.rstrip("\n"))
-
-
-def open_missing_streams() -> None:
-    """A parent may have closed standard streams: then nobody reads, nobody types, and no socket shall take their numbers."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open as long as the process
 
 
 def colored(stream: Any) -> bool:  # noqa: ANN401 - any text stream

@@ -82,8 +82,9 @@ def plan(
 @click.option(
     "--deadline", type=float, default=60.0, show_default=True, help="Seconds to wait for the cluster to be right."
 )
+@click.option("--deep", is_flag=True, help="Also run a probe pod on each node for a while, and look at each host.")
 @guarded
-def verify(inventory: Path | None, known_hosts: Path | None, output: str, deadline: float) -> int:
+def verify(inventory: Path | None, known_hosts: Path | None, output: str, deadline: float, deep: bool) -> int:
     """Check the running cluster against the inventory, through the Kubernetes API."""
     from bootstrap import pipeline
     from bootstrap.report import checks_to_json, format_checks
@@ -93,6 +94,8 @@ def verify(inventory: Path | None, known_hosts: Path | None, output: str, deadli
     for error in failed.values():
         report_error(error, "text")
     checks = pipeline.verify(session, facts, deadline)
+    if deep and facts:
+        checks += pipeline.verify_deep(session, facts, deadline, say)
     give(
         checks_to_json(checks) if output == "json" else format_checks(checks, color=colored(sys.stdout), width=width())
     )

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bootstrap import __version__
-from bootstrap.cli import cli
+from bootstrap.cli.program import cli
 from tests.cli.conftest import Program
 
 HEAVY = (

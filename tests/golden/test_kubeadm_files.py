@@ -82,7 +82,7 @@ def test_a_host_is_named_and_tainted_as_the_inventory_says(case: Path) -> None:
 
 @each_case
 def test_what_yaml_we_write_says_whose_it_is(case: Path) -> None:
-    inventory, artifacts = load_case(case)
+    _, artifacts = load_case(case)
     for artifact in artifacts:
         if artifact.path.endswith((".yaml", ".toml")) and artifact.path != layout.CRICTL_CONFIG:
             own = artifact.path.startswith(layout.PATCHES) and artifact.path != layout.KUBELET_PATCH
@@ -132,7 +132,9 @@ def fill(text: str) -> str:
 ACCEPTED = [case / "inventory.yaml" for case in CASES if case.name != "dual-stack"]  # v1.37, of which it knows nothing
 
 
-@pytest.mark.parametrize("path", [*ACCEPTED, EXAMPLE], ids=lambda path: "example" if path == EXAMPLE else path.parent.name)
+@pytest.mark.parametrize(
+    "path", [*ACCEPTED, EXAMPLE], ids=lambda path: "example" if path == EXAMPLE else path.parent.name
+)
 def test_the_real_kubeadm_takes_every_document(path: Path, tmp_path: Path) -> None:
     kubeadm = find_kubeadm()
     if not kubeadm:

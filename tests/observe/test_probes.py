@@ -1,5 +1,6 @@
 """Probes in real shells on this machine: what they print is what is there, and they write nothing."""
 
+import base64
 import os
 import shutil
 import socket
@@ -198,7 +199,82 @@ def test_a_broken_record_counts_as_none(text: str) -> None:
     assert parse_record(text) is None
 
 
+def heads(**contents: str) -> str:
+    """What `head -v | base64` says of files in /etc."""
+    text = "\n".join(f"==> /etc/{name} <==\n{content}" for name, content in contents.items())
+    return f"content\n{base64.encodebytes(text.encode()).decode()}"
+
+
+def stats(**sizes: int) -> str:
+    return "".join(f"file 600 {size} domain users:root /etc/{name}\n" for name, size in sizes.items())
+
+
+def contents_of(text: str) -> dict[str, str | None]:
+    return {path: facts.content for path, facts in parse_files(text).items()}
+
+
 def test_files_cut_off_in_the_middle_are_read_as_far_as_they_are_whole() -> None:
-    head = f"644 root:root 5 {'a' * 64} /etc/one"
-    assert parse_files(f"{head}\n") == {}
-    assert list(parse_files(f"{head}\n\n")) == ["/etc/one"]
+    answer = stats(one=1, two=2) + heads(one="1", two="22")
+    assert contents_of(answer) == {"/etc/one": "1", "/etc/two": "22"}
+    assert parse_files(stats(one=1, two=2)) == {}
+    assert contents_of(stats(one=1, two=2) + heads(one="1")) == {"/etc/one": "1"}
+
+
+def test_a_name_with_a_blank_in_it_may_own_a_file() -> None:
+    assert parse_files(stats(one=1) + heads(one="1"))["/etc/one"].owner == "domain users:root"
+
+
+@pytest.mark.parametrize("now", ["", "shorter", "longer than it was before", "\n==> /etc/four <==\n"])
+def test_a_file_that_changes_while_it_is_read_changes_no_other(now: str) -> None:
+    found = parse_files(stats(one=3, two=9, three=5) + heads(one="one", two=now, three="three"))
+    assert [found[f"/etc/{name}"].content for name in ("one", "two", "three")] == ["one", now, "three"]
+    assert (found["/etc/two"].sha256, found["/etc/two"].size) == (digest(now), len(now))
+
+
+def test_files_that_go_while_they_are_read_are_not_there() -> None:
+    answer = stats(one=3, two=3, three=5, four=4) + heads(one="one", four="four")
+    assert contents_of(answer) == {"/etc/one": "one", "/etc/four": "four"}
+
+
+def test_a_heading_inside_a_file_is_its_content() -> None:
+    text = "a\n==> /etc/two <==\nb"
+    assert contents_of(stats(one=len(text), two=3) + heads(one=text, two="two")) == {
+        "/etc/one": text,
+        "/etc/two": "two",
+    }
+
+
+def test_a_file_that_grows_too_big_while_it_is_read_has_no_known_digest() -> None:
+    assert parse_files(stats(one=1) + heads(one="x" * 65537)) == {}
+
+
+def test_names_with_backslashes_are_known_by_their_sums(shell: tuple[list[str], str], tmp_path: Path) -> None:
+    path = tmp_path / r"a\b\\c"
+    path.write_bytes(b"x" * 65537)
+    for probe in (probe_files([str(path)]), probe_binaries([str(path)])):
+        assert probe.parse(run(shell, probe.script))[str(path)].sha256 == digest(b"x" * 65537)
+
+
+def test_a_link_shows_its_own_mode_and_the_content_behind_it(shell: tuple[list[str], str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    (tmp_path / "big").write_text("x" * 70_000)
+    for name in ("file", "big"):
+        (tmp_path / f"link-{name}").symlink_to(tmp_path / name)
+    paths = [str(tmp_path / name) for name in ("link-file", "link-big", "file")]
+    probe = probe_files(paths)
+    small, big, plain = (probe.parse(run(shell, probe.script))[path] for path in paths)
+    assert (small.mode, small.content, small.sha256) == ("0777", "content", digest("content"))
+    assert (big.mode, big.content, big.sha256) == ("0777", None, digest("x" * 70_000))
+    assert (plain.mode == small.mode, plain.content) == (False, "content")
+
+
+@pytest.mark.parametrize(("made", "seen"), [("", ()), ("k0s/", ()), ("k0s/.a", ("k0s",)), ("k0s/..a", ("k0s",))])
+def test_an_empty_folder_is_no_trace(
+    shell: tuple[list[str], str], tmp_path: Path, made: str, seen: tuple[str, ...]
+) -> None:
+    path = tmp_path / made
+    path.mkdir(exist_ok=True) if made.endswith("/") or not made else (path.parent.mkdir(), path.touch())
+    script = probe_distributions().script.replace(" /var/lib/k0s ", f" {tmp_path}/k0s ")
+    assert str(tmp_path) in script
+    found = probe_distributions().parse(run(shell, script))
+    assert tuple(name for name in found if name == "k0s") == seen

@@ -17,7 +17,7 @@ from bootstrap.observe import read_answers
 from tests.plan.world import make_host
 
 MARK = "bootstrap-0123456789abcdef"
-TOKEN = "feed" * 12
+TOKEN = "0123456789abcdef" * 3
 RECORDED = Path(__file__).parent / "recorded"
 HOSTS = {
     "debian-fresh": Role.CONTROLLER_WORKER,
@@ -34,7 +34,7 @@ def read(name: str) -> HostFacts:
     host = make_host("h2" if "agent" in name else "h1", HOSTS[name], 11)
     probes = find_driver("k3s").probes(make_inventory_of(host), host)
     text = (RECORDED / f"{name}.txt").read_text()
-    return make_host_facts(host.name, read_answers(probes, MARK, text), now=1795575842.0)
+    return make_host_facts(host.name, read_answers(probes, MARK, text), now=1795582517.0)
 
 
 def make_inventory_of(host):

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cli import COMMANDS, cli
+from bootstrap.cli import COMMANDS, FIRST_PAGE
+from bootstrap.cli.program import cli
 
 REPORT = """
-import atexit, json, sys
+import atexit, json, os, sys
 sys.argv = ["bootstrap", *{words}]
 atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
 from bootstrap.cli import main
-import bootstrap.cli.console as console
-console.leave = sys.exit  # os._exit would leave without a word
+os._exit = sys.exit  # the real one would leave without a word
 main()
 """
 HOSTS = {"fabric", "paramiko", "invoke", "stamina", "cryptography"}
@@ -49,7 +49,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "needed", "unwanted"),
     [
-        (["--help"], set(), {"yaml", "jinja2", "jsonschema", "kubernetes", "rich", "bootstrap.model"} | HOSTS),
+        (["--help"], set(), {"click", "dataclasses", "yaml", "bootstrap.errors", "bootstrap.model"} | HOSTS),
         (["schema"], set(), {"jinja2", "jsonschema", "kubernetes", "rich"} | HOSTS),
         (["validate"], {"yaml"}, {"jinja2", "jsonschema", "kubernetes", "rich", "bootstrap.report"} | HOSTS),
         (["render"], {"jinja2"}, {"jsonschema", "kubernetes", "rich"} | HOSTS),
@@ -76,3 +76,14 @@ def test_a_command_imports_no_other_module_of_commands(home: Path) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_name_on_the_first_page_is_a_command(name: str) -> None:
     assert cli.commands[name].name == name
+
+
+def test_the_parser_shows_the_same_first_page() -> None:
+    from click.testing import CliRunner
+
+    answer = CliRunner().invoke(cli, ["--help"])
+    assert (answer.exit_code, answer.output) == (0, FIRST_PAGE)
+    assert all(len(line) < 80 for line in FIRST_PAGE.splitlines())
+    options = cli.get_params(cli.make_context("bootstrap", [], resilient_parsing=True))
+    words = {word.rstrip(",") for word in FIRST_PAGE.split() if word.startswith("-")}
+    assert words == {word for option in options for word in option.opts}

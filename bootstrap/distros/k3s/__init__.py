@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote as quote_url
 
-from bootstrap.distros.k3s.layout import CONFIG, effective, server_port
-from bootstrap.driver import NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
+from bootstrap.distros.k3s.layout import BINARY, CONFIG, KUBECONFIG, data_folder, effective, server_port
+from bootstrap.driver import DeepTools, NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
 
 if TYPE_CHECKING:
     from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
@@ -89,18 +89,9 @@ class K3s:
         return plan_reset(plan_input)
 
     def expect_nodes(self, inventory: Inventory) -> Sequence[NodeExpectation]:
-        from bootstrap.plan import wanted_marks
+        from bootstrap.plan import expect_nodes
 
-        return [
-            NodeExpectation(
-                name=host.name,
-                version=inventory.version,
-                controls=host.role.controls,
-                labels=dict(wanted_marks(host).labels),
-                taints=tuple(wanted_marks(host).taints.values()),
-            )
-            for host in inventory.hosts
-        ]
+        return expect_nodes(inventory)
 
     def api_port(self, host: Host) -> int:
         return server_port(host)
@@ -117,6 +108,20 @@ class K3s:
     def brings_network(self, inventory: Inventory) -> bool:
         """False when the CNI comes from elsewhere: Nodes are then expected to be NotReady until it is there."""
         return all(effective(host).get("flannel-backend") != "none" for host in inventory.controllers)
+
+    def deep_tools(self, host: Host) -> DeepTools:
+        """BINARY unpacks the real program, which is static, below its data folder."""
+        data = data_folder(host)
+        return DeepTools(
+            program=f"{data}/data/current/bin/k3s",
+            images=(BINARY, "ctr", "images"),
+            admin_kubeconfig=KUBECONFIG,
+            kubelet_kubeconfig=f"{data}/agent/kubelet.kubeconfig",
+            certificates=tuple(
+                f"{data}/{place}/*.crt" for place in ("agent", "server/tls", "server/tls/etcd", "server/tls/kube-*")
+            ),
+            renewal="k3s renews its own at a restart in their last 120 days",
+        )
 
     def token_from(self, facts: Facts) -> str | None:
         """The cluster's own token, as a controller keeps it; None when there is no cluster yet."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bootstrap.distros.kubeadm.layout import server_port
-from bootstrap.driver import NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
+from bootstrap.driver import DeepTools, NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
 
 if TYPE_CHECKING:
     from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
@@ -87,6 +87,23 @@ class Kubeadm:
     def brings_network(self, inventory: Inventory) -> bool:
         """False with `cni: none`: Nodes are then expected to be NotReady until one is there."""
         return bool(inventory.native.get("cni") != "none")
+
+    def deep_tools(self, host: Host) -> DeepTools:  # noqa: ARG002 - the same on every host
+        from bootstrap.distros.kubeadm.layout import ADMIN, KUBECTL, PKI
+
+        return DeepTools(
+            program=KUBECTL[0],
+            images=("ctr", "--namespace", "k8s.io", "images"),
+            admin_kubeconfig=ADMIN,
+            kubelet_kubeconfig="/etc/kubernetes/kubelet.conf",
+            certificates=(
+                f"{PKI}/*.crt",
+                f"{PKI}/etcd/*.crt",
+                "/etc/kubernetes/*.conf",
+                "/var/lib/kubelet/pki/kubelet-client-current.pem",
+            ),
+            renewal="kubeadm certs renew all, then restart the control plane's pods",
+        )
 
     def token_from(self, facts: Facts) -> str | None:  # noqa: ARG002
         """None: tokens are made for each run, and live for two hours."""
