@@ -185,7 +185,7 @@ def test_no_host_is_no_fact() -> None:
 
 def test_the_clock_is_compared_with_the_middle_of_the_look() -> None:
     answers = read_answers(all_probes(), MARK, (RECORDED / "debian-fresh.txt").read_text())
-    assert make_host_facts("h1", answers, now=1795582517.0 + 30).clock_offset == -30.0
+    assert make_host_facts("h1", answers, now=1795582744.0 + 30).clock_offset == -30.0
 
 
 # --- records and leases --------------------------------------------------------------------------
