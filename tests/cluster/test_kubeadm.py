@@ -1,0 +1,131 @@
+"""The story of a real Kubernetes by kubeadm: founded, left alone, wiped, reset. The tests go in order."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from platformdirs import user_cache_path
+
+from tests.cluster.conftest import Repository, snapshot, tree
+from tests.conftest import SandboxHosts
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1800)]
+VERSION = "v1.36.3"
+BUILD = Path(__file__).parent.parent / "kubernetes" / "build.py"
+KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
+TREES: dict[str, set[str]] = {}
+# Everything below `kubeadm` is what a kubelet needs beside others on one machine's kernel, with cgroup v1.
+INVENTORY = """
+schema: bootstrap/v1
+cluster: home
+distro: kubeadm
+version: {version}
+mirror: {mirror}
+ssh: {{user: ops, key: {key}}}
+arch: amd64
+hosts:
+  h1: {{address: {h1}, role: controller+worker}}
+  h2: {{address: {h2}, labels: {{disk: ssd}}}}
+kubeadm:
+  cni: bridge
+  runtime: packages
+  runtime_options: {{restrict_oom_score_adj: true, load_modules: false}}
+  node: {{ignorePreflightErrors: [SystemVerification]}}
+  kubelet: {{failCgroupV1: false}}
+  proxy: {{mode: nftables, conntrack: {{maxPerCore: 0}}}}
+  cluster: {{encryptionAlgorithm: ECDSA-P256}}
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts) -> Repository:
+    """A repository for Kubernetes built from Go modules, once a machine; minutes when nothing is cached."""
+    folder = user_cache_path("bootstrap") / "kubernetes"
+    words = [sys.executable, str(BUILD), "--version", VERSION, "--output", str(folder / VERSION)]
+    built = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False)
+    if built.returncode != 0:
+        pytest.skip(f"no real Kubernetes can be built here: {built.stderr.strip()[-300:]}")
+    root = tmp_path_factory.mktemp("kubeadm")
+    for name in ("inventories", "home", "state"):
+        (root / name).mkdir()
+    repository = Repository(root, sandbox_hosts, folder, {"BOOTSTRAP_MIRROR": str(folder)})
+    addresses = {name: sandbox_hosts.address(name) for name in ("h1", "h2")}
+    text = INVENTORY.format(version=VERSION, mirror=folder, key=sandbox_hosts.key_path, **addresses)
+    repository.inventory.write_text(text.lstrip())
+    return repository
+
+
+def nodes(home: Repository) -> dict[str, dict]:
+    items = json.loads(home.hosts.ssh("h1", f"{KUBECTL} get --raw /api/v1/nodes"))["items"]
+    return {item["metadata"]["name"]: item for item in items}
+
+
+def test_a_real_control_plane_and_a_worker_come_up_verified(home: Repository) -> None:
+    home.hosts.wipe("h1", "h2")
+    home.pin()
+    home.run("lock")
+    TREES.update({host: tree(home.hosts, host) for host in ("h1", "h2")})
+    home.apply()
+    found = nodes(home)
+    assert set(found) == {"h1", "h2"}
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in found.values()} == {VERSION}
+    assert found["h2"]["metadata"]["labels"]["disk"] == "ssd"
+
+
+def test_the_second_apply_does_nothing_and_writes_nothing(home: Repository) -> None:
+    before = {host: snapshot(home.hosts, host) for host in ("h1", "h2")}
+    done = home.apply()
+    assert "nothing to do" in done.text
+    volatile = ("/var/lib/containerd", "/var/lib/etcd", "/etc/kubernetes/tmp")
+    for host in ("h1", "h2"):
+        changed = set(snapshot(home.hosts, host).items()) ^ set(before[host].items())
+        assert {path for path, _ in changed if not path.startswith(volatile)} == set()
+
+
+def test_no_token_stays_on_the_worker(home: Repository) -> None:
+    assert home.hosts.ssh("h2", "ls /etc/kubernetes/bootstrap/join.yaml 2>/dev/null; true") == ""
+
+
+def test_a_changed_argument_reaches_the_config_map_and_the_running_api(home: Repository) -> None:
+    text = home.inventory.read_text()
+    argument = "cluster: {apiServer: {extraArgs: [{name: event-ttl, value: 2h0m0s}]}, "
+    home.inventory.write_text(text.replace("cluster: {encryption", f"{argument}encryption"))
+    home.apply()
+    assert "--event-ttl=2h0m0s" in home.hosts.ssh("h1", "tr '\\0' ' ' < /proc/$(pidof kube-apiserver)/cmdline")
+    assert "2h0m0s" in home.hosts.ssh("h1", f"{KUBECTL} -n kube-system get configmap kubeadm-config -o yaml")
+    assert home.plan_is_empty()
+
+
+def test_a_wiped_worker_comes_back(home: Repository) -> None:
+    before = nodes(home)["h2"]["metadata"]["uid"]
+    home.hosts.wipe("h2")
+    home.pin()
+    home.apply()
+    assert nodes(home)["h2"]["metadata"]["uid"] != before
+    assert home.plan_is_empty()
+
+
+def test_an_init_that_did_not_end_is_undone_and_done_again(home: Repository) -> None:
+    home.hosts.ssh("h1", "kubeadm reset -f >/dev/null 2>&1; mkdir -p /etc/kubernetes/manifests /var/lib/etcd/member")
+    home.hosts.ssh("h1", "touch /etc/kubernetes/manifests/kube-apiserver.yaml /var/lib/bootstrap/unfinished")
+    home.apply()
+    assert set(nodes(home)) == {"h1", "h2"}
+    assert home.plan_is_empty()
+
+
+def test_reset_leaves_the_hosts_as_they_were(home: Repository) -> None:
+    home.run("reset", "--confirm", "home")
+    allowed = (
+        "/var/log/journal",
+        "/var/lib/systemd",
+        "/root/.ssh",
+        "/var/lib/dbus",
+        "/var/cache",
+        "/var/lib/containerd",
+    )
+    for host in ("h1", "h2"):
+        after = tree(home.hosts, host)
+        assert {path for path in after - TREES[host] if not path.startswith(allowed)} == set(), host
+        assert TREES[host] - after == set(), host
