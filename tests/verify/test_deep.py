@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -221,9 +220,9 @@ def test_an_image_that_stays_is_told(cluster: Cluster):
 
 def test_a_pod_that_does_not_come_is_red_and_the_others_ask_without_it(cluster: Cluster):
     (cluster.root / "pods.json").write_text(json.dumps({"items": [pod("h1", 1)]}))
-    checks = cluster.verify()
-    assert red(checks) == {("probe pod", "h2"): "no pod was made for this node"}.items() or red(checks)
-    assert red(checks)["probe pod", "h2"] == "no pod was made for this node"
+    found = red(cluster.verify())
+    assert found["probe pod", "h2"] == "no pod was made for this node"
+    assert ("exec", "h1") not in found
     assert "10.244.0.2" not in cluster.calls
 
 
@@ -241,13 +240,13 @@ def test_leftovers_of_an_earlier_run_go_and_namespaces_of_others_stay(cluster: C
     assert "monitoring" not in cluster.calls
 
 
-@pytest.mark.parametrize("when", [" create ", "/pods "])
+@pytest.mark.parametrize("when", [" create ", "/pods"])
 def test_after_ctrl_c_nothing_is_left_behind(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, when: str):
     run = ShellTransport.run
 
     def interrupt(self, script, **options):
         result = run(self, script, **options)
-        if f"{when} "[:-1] in f"{script} " and "delete namespace b" not in script:
+        if when in script:
             raise KeyboardInterrupt
         return result
 
@@ -287,4 +286,3 @@ def test_a_host_that_can_not_be_reached_is_red(cluster: Cluster):
 
     checks = verify_deep(connect, cluster.task, cluster.said.append)
     assert "no answer" in red(checks)["probe image", "h2"]
-    subprocess.run(["true"], check=True)

@@ -149,7 +149,7 @@ def test_a_look_is_read():
 
 @pytest.mark.parametrize("text", ["", "{", '{"pods":', "Unable to connect to the server"])
 def test_an_answer_that_is_cut_off_is_refused(text):
-    with pytest.raises(ValueError, match="Expecting|delimiter"):
+    with pytest.raises(ValueError, match=r"Expecting|delimiter"):
         read_look(text)
 
 
