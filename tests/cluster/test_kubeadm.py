@@ -34,7 +34,8 @@ kubeadm:
   runtime_options: {{restrict_oom_score_adj: true, load_modules: false}}
   node: {{ignorePreflightErrors: [SystemVerification]}}
   kubelet: {{failCgroupV1: false}}
-  proxy: {{mode: nftables, conntrack: {{maxPerCore: 0}}}}
+  # Without br_netfilter, answers inside of one bridge come back past the host: masquerading sends them through it.
+  proxy: {{mode: nftables, nftables: {{masqueradeAll: true}}, conntrack: {{maxPerCore: 0}}}}
   cluster: {{encryptionAlgorithm: ECDSA-P256}}
 """
 
@@ -82,6 +83,13 @@ def test_the_second_apply_does_nothing_and_writes_nothing(home: Repository) -> N
     for host in ("h1", "h2"):
         changed = set(snapshot(home.hosts, host).items()) ^ set(before[host].items())
         assert {path for path, _ in changed if not path.startswith(volatile)} == set()
+
+
+def test_pods_services_and_dns_work_when_they_are_used(home: Repository) -> None:
+    checks = json.loads(home.run("verify", "--deep", "-o", "json").stdout)["checks"]
+    names = {check["name"] for check in checks}
+    assert {"pod to pod", "service", "dns", "logs", "exec", "certificates", "endpoint", "removed"} <= names
+    assert [check for check in checks if not check["ok"]] == []
 
 
 def test_no_token_stays_on_the_worker(home: Repository) -> None:

@@ -21,6 +21,9 @@ from bootstrap.shell import join, quote
 
 JOIN_SECRETS = ("join_token", "ca_hash", "certificate_key")
 
+# kube-proxy reads its ConfigMap when it starts.
+PROXY_SETTINGS = "kubectl -n kube-system get configmap kube-proxy --ignore-not-found -o 'jsonpath={.data}'"
+
 
 def validate() -> str:
     """kubeadm reads its file strictly: an unknown field, or one twice, is an error."""
@@ -131,7 +134,7 @@ def change_control_plane(*, patched: bool, external: bool) -> str:
     patches = f" --patches {PATCHES}" if patched else ""
     etcd = "" if external else f"{KUBEADM} init phase etcd local --config {CONFIG}{patches}\n"
     return f"""set -eu
-export KUBECONFIG={ADMIN}
+export KUBECONFIG={ADMIN} KUBECACHEDIR=/run/bootstrap/kube-cache
 {validate()}{KUBEADM} init phase upload-config all --config {CONFIG}
 if ! {KUBEADM} init phase certs apiserver --config {CONFIG}; then
   mkdir -p -m 700 /etc/kubernetes/bootstrap/old
@@ -141,7 +144,9 @@ if ! {KUBEADM} init phase certs apiserver --config {CONFIG}; then
 fi
 rm -rf /etc/kubernetes/bootstrap/old
 {KUBEADM} init phase control-plane all --config {CONFIG}{patches}
+before=$({PROXY_SETTINGS})
 {etcd}{KUBEADM} init phase addon all --config {CONFIG}
+[ "$before" = "$({PROXY_SETTINGS})" ] || kubectl -n kube-system rollout restart daemonset kube-proxy
 [ -z "${{renewed:-}}" ] || {_restart_static("kube-apiserver")}
 """
 
