@@ -111,7 +111,8 @@ class DeepCheck:
             state = self._wait_for_pods(controller)
         except BootstrapError as error:
             return (_red("probe", "", error),)
-        ready = [pod for pod in state.pods if pod.node in task.nodes and not pod.problem]
+        placed = [state.pod_on(node) for node in task.nodes]
+        ready = [pod for pod in placed if pod and not pod.problem]
         checks = [*judge_pods(task.nodes, state)]
         self._say(f"{len(ready)} pods ask each other, the Service and DNS")
         for found in _for_each(ready, lambda pod: self._ask(controller, pod, state), PODS_AT_ONCE):

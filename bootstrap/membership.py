@@ -180,5 +180,7 @@ class Membership(Generic[Cluster]):
         hooks = due_hooks(self.plan_input, self.host, self.cluster.founder.name)
         record = Record(self.plan_input.inventory.cluster, applied=self.wanted, hooks=hooks)
         before = Record() if self.marks_are_set else self.facts.record or Record()
-        step = record_step(self.facts, own_marks(record, wanted_marks(self.host), before))
+        # who joins anew has had its record written over in this run
+        facts = self.facts if self.is_member else replace(self.facts, record=None)
+        step = record_step(facts, own_marks(record, wanted_marks(self.host), before))
         return [*self.hooks("after-apply"), *([step] if step else [])]

@@ -60,6 +60,8 @@ EMPTIED = (
     "/etc/systemd/system/kubelet.service.d",
     "/etc/containerd/certs.d",
     "/opt/cni",
+    "/opt/containerd/bin",
+    "/opt/containerd/lib",
     "/root/.kube",
 )
 LINKS = ("cni0", "flannel.1", "vxlan.calico", "kube-ipvs0", "cilium_host", "cilium_vxlan")

@@ -59,6 +59,7 @@ until words=$({KUBEADM} token create --ttl 2h --print-join-command 2>/run/bootst
   tries=$((tries + 1)); [ "$tries" -lt 10 ] || {{ cat /run/bootstrap/mint-error >&2; exit 1; }}
   sleep 2
 done
+rm -f /run/bootstrap/mint-error
 set -- $words
 while [ $# -gt 1 ]; do
   case $1 in --token) token=$2;; --discovery-token-ca-cert-hash) hash=$2;; esac

@@ -43,6 +43,7 @@ eval "$(systemctl show -p ActiveState -p SubState -p NRestarts {SERVICE} | sed '
 
 # A static pod runs when a process has the arguments of its manifest: the kubelet takes seconds to exchange it.
 STATIC_PODS_CHECK = f"""
+trap 'rm -f /run/bootstrap/arguments /run/bootstrap/wanted /run/bootstrap/missing' EXIT
 for file in {MANIFESTS}/kube-apiserver.yaml {MANIFESTS}/kube-controller-manager.yaml {MANIFESTS}/kube-scheduler.yaml {MANIFESTS}/etcd.yaml; do
   [ -e "$file" ] || continue
   name=$(basename "$file" .yaml); process=$(pidof "$name" | cut -d' ' -f1)
