@@ -216,8 +216,8 @@ def test_a_second_build_has_nothing_to_do(release, install_go, capsys):
     assert builds(log) == once
 
 
-def test_two_builds_at_once_build_once(release, install_go):
-    log = install_go(build="sleep 0.05")
+def test_two_builds_at_once_build_once(release, install_go, capsys):
+    log = install_go(build="sleep 0.2")
     threads = [threading.Thread(target=building.build, args=(release,)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -225,6 +225,7 @@ def test_two_builds_at_once_build_once(release, install_go):
         thread.join()
     assert builds(log).count("kubelet") == 1
     assert building.is_current(release, None)
+    assert f"waiting for another build into {release.output}" in capsys.readouterr().err
 
 
 def test_a_finished_folder_needs_no_compiler(release, install_go, monkeypatch, capsys):
