@@ -220,20 +220,27 @@ def make_questions(source: ProbePod, state: ProbeState, namespace: str, domain: 
 
 
 def ask_script(tools: DeepTools, namespace: str, pod: str, questions: Mapping[str, str]) -> str:
-    """Ask for the pod's log, and by exec of the client inside it each question, until it is answered or time is up."""
+    """Ask for the pod's log, and by exec of the client inside it each question, until it is answered or time is up.
+
+    When `exec` itself fails, nothing else is asked.
+    """
     kubectl = admin(tools)
     client = f"timeout 20 {kubectl} exec -n {namespace} {pod} -- /kubectl --request-timeout={ANSWER}s"
-    asks = "".join(f"ask {quote(label)} {quote(url)}\n" for label, url in questions.items())
+    asks = "".join(
+        f"ask {quote(label)} {quote(url)}{' || exit 0' if label == 'exec' else ''}\n"
+        for label, url in questions.items()
+    )
     return f"""set -u
 {TELL}
 uptime() {{ cut -d. -f1 /proc/uptime; }}
 end=$(( $(uptime) + {RETRIES} ))
+answered() {{ case $line in "$1 0 "*) true;; *) false;; esac; }}
 ask() {{
-  until line=$(tell "$1" {client} --server="$2" get --raw /files/name); case $line in "$1 0 "*) :;; *) false;; esac; do
+  until line=$(tell "$1" {client} --server="$2" get --raw /files/name); answered "$1"; do
     [ "$(uptime)" -lt "$end" ] || break
     sleep 1
   done
-  printf '%s\\n' "$line"
+  printf '%s\n' "$line"; answered "$1"
 }}
 tell logs timeout 20 {kubectl} logs -n {namespace} {pod}
 {asks}"""

@@ -14,6 +14,7 @@ from bootstrap.shell import join, quote
 
 IMAGE = "bootstrap.invalid/probe:1"
 FOLDER = f"{RUN_FOLDER}/probe"
+TIMED_OUT = (124, 143)  # coreutils' and busybox' timeout
 KUBECTL = f"{FOLDER}/kubectl"  # a link to the host's own program, at the same path on every host
 
 
@@ -23,6 +24,14 @@ class Line:
 
     code: int
     text: str
+
+    @property
+    def problem(self) -> str:
+        """Why the exit code isn't 0, in one line; nothing when it is."""
+        if not self.code:
+            return ""
+        silent = "no answer in time" if self.code in TIMED_OUT else f"exit code {self.code}"
+        return shorten(self.text.removesuffix("command terminated with exit code 1").strip()) or silent
 
 
 Lines = Mapping[str, Line]
@@ -116,8 +125,8 @@ def judge_image(host: str, lines: Lines) -> Check:
     """The host's runtime took the image."""
     for label in ("program", "image"):
         line = lines.get(label, Line(1, "the host said nothing about it"))
-        if line.code:
-            return Check("probe image", ok=False, detail=shorten(line.text) or f"exit code {line.code}", subject=host)
+        if line.problem:
+            return Check("probe image", ok=False, detail=line.problem, subject=host)
     return Check("probe image", ok=True, detail="imported", subject=host)
 
 
@@ -126,7 +135,9 @@ def judge_endpoint(host: str, lines: Lines, urls: Sequence[str]) -> Check:
     if not urls:
         return Check("endpoint", ok=False, detail="no address of the API is known", subject=host)
     answers = [(url, lines.get(url, Line(1, "not asked"))) for url in urls]
-    wrong = [f"{url}: {shorten(line.text)}" for url, line in answers if line.code or line.text != "ok"]
+    wrong = [
+        f"{url}: {line.problem or shorten(line.text)}" for url, line in answers if line.problem or line.text != "ok"
+    ]
     return Check("endpoint", not wrong, "; ".join(wrong) or f"{', '.join(urls)} answers", subject=host)
 
 

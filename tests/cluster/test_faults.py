@@ -70,7 +70,7 @@ def test_a_full_disk_is_found_before_any_write(repository: Repository) -> None:
 
 def test_a_wrong_clock_is_found_before_any_write(repository: Repository) -> None:
     fresh(repository, 1, 1)
-    fake = '#!/bin/sh\n[ "$1" = +%s ] && { echo $(($(/usr/bin/date +%s) + 600)); exit; }\nexec /usr/bin/date "$@"\n'
+    fake = "#!/bin/sh\nexec /usr/bin/date --date='10 minutes' \"$@\"\n"
     repository.hosts.ssh("h2", f"cat > /usr/local/bin/date <<'END'\n{fake}END\nchmod +x /usr/local/bin/date")
     refuse(repository, "h2", "clock")
 

@@ -88,7 +88,7 @@ class Cluster:
 @pytest.fixture(params=["dash", "busybox"])
 def cluster(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setattr("bootstrap.deep.PAUSE", 0.01)
-    monkeypatch.setattr("bootstrap.deep_checks.RETRIES", 0)
+    monkeypatch.setattr("bootstrap.deep_checks.RETRIES", 0)  # each question is asked once
     if not shutil.which(request.param):
         pytest.skip(f"{request.param} is not installed: apt-get install {request.param}")
     shell = ("busybox", "sh") if request.param == "busybox" else ("dash",)
@@ -186,6 +186,15 @@ def test_what_fails_is_red_and_the_rest_is_removed(cluster: Cluster, pattern: st
     cluster.fail(pattern)
     assert "refused" in red(cluster.verify())[name, subject]
     assert cluster.leftovers() == []
+
+
+def test_when_exec_fails_nothing_else_is_asked_of_that_pod(cluster: Cluster):
+    cluster.fail("probe-h1 --")
+    found = red(cluster.verify())
+    assert found["service", "h1"] == "10.96.0.7: not asked"
+    assert found["dns", "h1"].endswith(": not asked")
+    assert ("service", "h2") not in found
+    assert cluster.calls.count("probe-h1 --") == 1
 
 
 def test_an_api_that_is_ready_on_no_controller_is_red_and_nothing_is_created(cluster: Cluster):
