@@ -130,7 +130,8 @@ def change_control_plane(*, patched: bool, external: bool) -> str:
     """There is no verb for a changed ClusterConfiguration: the ConfigMaps, the certificate and the manifests are made anew
     by the phases of `init` (kubernetes/kubeadm#1564 and the ADR on changes).
 
-    The API's certificate is kept unless a name is missing in it.
+    The API's certificate is kept unless a name is missing in it. What asks the API comes before the manifests, for
+    they take it away for seconds.
     """
     patches = f" --patches {PATCHES}" if patched else ""
     etcd = "" if external else f"{KUBEADM} init phase etcd local --config {CONFIG}{patches}\n"
@@ -144,11 +145,11 @@ if ! {KUBEADM} init phase certs apiserver --config {CONFIG}; then
   renewed=yes
 fi
 rm -rf /etc/kubernetes/bootstrap/old
-{KUBEADM} init phase control-plane all --config {CONFIG}{patches}
 before=$({PROXY_SETTINGS})
-{etcd}{KUBEADM} init phase addon all --config {CONFIG}
+{KUBEADM} init phase addon all --config {CONFIG}
 [ "$before" = "$({PROXY_SETTINGS})" ] || kubectl -n kube-system rollout restart daemonset kube-proxy
-[ -z "${{renewed:-}}" ] || {_restart_static("kube-apiserver")}
+{KUBEADM} init phase control-plane all --config {CONFIG}{patches}
+{etcd}[ -z "${{renewed:-}}" ] || {_restart_static("kube-apiserver")}
 """
 
 
