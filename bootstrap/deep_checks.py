@@ -243,7 +243,8 @@ ask() {{
   printf '%s\n' "$line"; answered "$1"
 }}
 tell logs timeout 20 {kubectl} logs -n {namespace} {pod}
-{asks}"""
+{asks}exit 0
+"""
 
 
 def ask_seconds(questions: Mapping[str, str]) -> float:
@@ -289,10 +290,8 @@ def _explain(line: Line | None, names: set[str]) -> str:
     """What is wrong with an answer, or nothing."""
     if line is None:
         return "not asked"
-    if line.code:
-        return (
-            shorten(line.text.removesuffix("command terminated with exit code 1").strip()) or f"exit code {line.code}"
-        )
+    if line.problem:
+        return line.problem
     last = line.text.split()[-1:]
     return "" if last and last[0] in names else f"another one answered: {shorten(line.text) or 'nothing'}"
 
@@ -300,5 +299,5 @@ def _explain(line: Line | None, names: set[str]) -> str:
 def _judge_logs(node: str, line: Line | None) -> Check:
     if line is None:
         return Check("logs", ok=False, detail="not asked", subject=node)
-    ok = line.code == 0 and "Starting to serve" in line.text
-    return Check("logs", ok, "readable" if ok else shorten(line.text) or "empty", subject=node)
+    ok = not line.problem and "Starting to serve" in line.text
+    return Check("logs", ok, "readable" if ok else line.problem or shorten(line.text) or "empty", subject=node)

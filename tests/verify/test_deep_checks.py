@@ -70,7 +70,8 @@ def test_a_good_host_is_green_but_for_the_certificates_that_it_did_not_print():
     [
         ("program 1 there is no /usr/local/bin/kubectl\nimage 0 \n", "there is no /usr/local/bin/kubectl"),
         ("program 0 \nimage 1 ctr: no space left on device\n", "ctr: no space left on device"),
-        ("program 0 \nimage 124 \n", "exit code 124"),
+        ("program 0 \nimage 124 \n", "no answer in time"),
+        ("program 0 \nimage 7 \n", "exit code 7"),
         ("program 0 \n", "the host said nothing about it"),
         ("", "the host said nothing about it"),
     ],
@@ -254,7 +255,9 @@ TIMEOUT = "1 Unable to connect to the server: context deadline exceeded command 
         ({"logs": None}, "logs", "not asked"),
         ({"exec": "1 error dialing backend: EOF"}, "exec", "error dialing backend: EOF"),
         ({"exec": "0 probe-b"}, "exec", "another one answered: probe-b"),
-        ({"exec": "124"}, "exec", "exit code 124"),
+        ({"exec": "124"}, "exec", "no answer in time"),
+        ({"logs": "143"}, "logs", "no answer in time"),
+        ({"logs": "9"}, "logs", "exit code 9"),
         (
             {"pod_h2": TIMEOUT},
             "pod to pod",
