@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import pipeline
-from bootstrap.cli import cli
+from bootstrap.cli.program import cli
 from bootstrap.deep import DeepTask
 from bootstrap.errors import ExitCode, LockedError
 from bootstrap.lock import format_lock
