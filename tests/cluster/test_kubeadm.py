@@ -124,6 +124,7 @@ def test_an_init_that_did_not_end_is_undone_and_done_again(home: Repository) -> 
 def test_reset_leaves_the_hosts_as_they_were(home: Repository) -> None:
     home.run("reset", "--confirm", "home")
     allowed = (
+        "/var/tmp/systemd-private",
         "/var/log/journal",
         "/var/lib/systemd",
         "/root/.ssh",
