@@ -16,7 +16,7 @@ def native(text: str) -> str:
 
 
 def pki(**others: str) -> str:
-    values = {name: "'${env:X}'" for name in PKI} | others
+    values = dict.fromkeys(PKI, "'${env:X}'") | others
     return ", ".join(f"{name}: {value}" for name, value in values.items())
 
 
