@@ -27,7 +27,7 @@ PARTS = {
     "flannel": "0.28.4",
     "calico": "3.31.7",
     "cilium": "1.20.1",
-    "cilium-cli": "0.19.2",
+    "cilium-cli": "0.19.7",
 }
 PART_GRAMMAR = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?")
 
