@@ -58,3 +58,17 @@ def _choose_style(text: str) -> str | None:
     if "${" in text:
         return "'"  # the value that takes the reference's place may then hold all but a single quote and a line end
     return '"' if AMBIGUOUS.fullmatch(text.replace("_", "")) else None
+
+
+def find_problem(text: str) -> str:
+    """Why a text is no YAML and in which of its lines; empty when it is."""
+    import yaml
+
+    try:
+        for _ in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            pass
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in its line {mark.line + 1}" if mark else ""
+        return f"{getattr(error, 'problem', None) or error}{where}"
+    return ""

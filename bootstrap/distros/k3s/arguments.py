@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from bootstrap.distros.k3s.sections import Layer, Path, find_typed, has_reference
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
+from bootstrap.sections import Layer, Path, find_typed, has_reference
 
 # Arguments that say again what the inventory says in a field, or k3s in a key of its own.
 FIELDS: Mapping[tuple[str, str], str] = {

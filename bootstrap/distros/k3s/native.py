@@ -7,20 +7,19 @@ from bootstrap.distros.k3s.arguments import check_arguments
 from bootstrap.distros.k3s.keys import REFUSED, SHORT_FORMS, Key, Kind, Scope, keys
 from bootstrap.distros.k3s.layout import BINARY, CONFIG, INSTALLER, REGISTRIES, SCRIPT, effective
 from bootstrap.distros.k3s.payloads import check_manifests, check_registries
-from bootstrap.distros.k3s.sections import (
+from bootstrap.distros.k3s.tokens import check_token
+from bootstrap.distros.k3s.versions import GRAMMAR, KEYS_OF, check_version, lacks_key, parse_version
+from bootstrap.driver import NativeProblem
+from bootstrap.model import Inventory, Role
+from bootstrap.sections import (
     Path,
     Section,
     find_layers,
     find_sections,
     find_typed,
     has_reference,
-    misses_its_hosts,
     suggest,
 )
-from bootstrap.distros.k3s.tokens import check_token
-from bootstrap.distros.k3s.versions import GRAMMAR, KEYS_OF, check_version, lacks_key, parse_version
-from bootstrap.driver import NativeProblem
-from bootstrap.model import Inventory
 
 KEY_SECTIONS = ("config", "server", "agent")
 OURS = (CONFIG, REGISTRIES, SCRIPT, INSTALLER, BINARY)  # paths that this program writes itself
@@ -267,3 +266,13 @@ def _check_files(inventory: Inventory) -> Iterator[NativeProblem]:
 
 
 __all__ = ["check_native", "check_token", "uses_external_datastore"]
+
+
+def misses_its_hosts(section: Section) -> bool:
+    """A section for the other kind of host, such as `server` on a worker."""
+    if section.name not in ("server", "agent") or section.layer.is_cluster:
+        return False
+    roles = {host.role for host in section.layer.hosts}
+    if section.layer.path[0] == "roles":
+        roles = {Role(str(section.layer.path[1]))}
+    return bool(roles) and not any(role.controls == (section.name == "server") for role in roles)

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.distros.k3s.sections import Path, Section, has_reference, suggest
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
+from bootstrap.sections import Path, Section, has_reference, suggest
+from bootstrap.yaml_text import find_problem
 
 # docs.k3s.io/installation/private-registry, and the structures of rancher/wharfie v0.7 that k3s reads the file into.
 AUTH = {"username": str, "password": str, "auth": str, "identity_token": str}
@@ -144,16 +145,5 @@ def _check_manifest(text: object) -> tuple[str, str] | None:
 
 
 def _check_yaml(text: str) -> tuple[str, str] | None:
-    import yaml
-
-    try:
-        for _ in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            pass
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in its line {mark.line + 1}" if mark else ""
-        return (
-            f"the manifest is no YAML: {getattr(error, 'problem', None) or error}{where}",
-            "k3s would only write this to its log",
-        )
-    return None
+    problem = find_problem(text)
+    return (f"the manifest is no YAML: {problem}", "k3s would only write this to its log") if problem else None

@@ -7,7 +7,6 @@ from bootstrap.distros.kubeadm.layout import SOCKETS
 from bootstrap.distros.kubeadm.payloads import check_patches, check_pki, check_registries, check_toml
 from bootstrap.distros.kubeadm.placed import check_files
 from bootstrap.distros.kubeadm.ranges import check_endpoint, check_network
-from bootstrap.distros.kubeadm.sections import Section, find_sections, has_reference, suggest
 from bootstrap.distros.kubeadm.shapes import check_fields
 from bootstrap.distros.kubeadm.tokens import check_token
 from bootstrap.distros.kubeadm.versions import (
@@ -20,6 +19,7 @@ from bootstrap.distros.kubeadm.versions import (
 )
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
+from bootstrap.sections import Section, find_sections, has_reference, suggest_field
 
 WORDS = {
     "cni": ("flannel", "calico", "cilium", "bridge", "none"),
@@ -74,22 +74,22 @@ def _check_section(inventory: Inventory, section: Section) -> Iterator[NativePro
 def _check_word(section: Section) -> Iterator[NativeProblem]:
     words = WORDS[section.name]
     if isinstance(section.value, str) and section.value not in words and not has_reference(section.value):
-        hint = suggest(section.value, words) or f"one of {', '.join(words)}"
+        hint = suggest_field(section.value, words) or f"one of {', '.join(words)}"
         yield NativeProblem(section.path, f"`{section.name}` can't be `{section.value}`", hint)
 
 
 def _check_socket(section: Section) -> Iterator[NativeProblem]:
-    socket = section.fields.get("criSocket")
+    socket = section.values.get("criSocket")
     if isinstance(socket, str) and socket not in SOCKETS and not has_reference(socket):
         message = f"`criSocket` names another runtime than containerd, which bootstrap sets up: {socket}"
         yield NativeProblem((*section.path, "criSocket"), message, f"leave it out, or write {SOCKETS[0]}")
 
 
 def _check_parts(inventory: Inventory, section: Section) -> Iterator[NativeProblem]:
-    for name, value in section.fields.items():
+    for name, value in section.values.items():
         path = (*section.path, name)
         if name not in PARTS:
-            hint = suggest(name, PARTS) or f"one of {', '.join(PARTS)}"
+            hint = suggest_field(name, PARTS) or f"one of {', '.join(PARTS)}"
             yield NativeProblem(path, f"`{name}` has no version here", hint)
         elif isinstance(value, str) and not PART_GRAMMAR.fullmatch(value):
             bare = value.removeprefix("v")
@@ -99,7 +99,7 @@ def _check_parts(inventory: Inventory, section: Section) -> Iterator[NativeProbl
 
 
 def _check_containerd(inventory: Inventory, section: Section) -> Iterator[NativeProblem]:
-    value = section.fields.get("containerd")
+    value = section.values.get("containerd")
     if not isinstance(value, str) or not PART_GRAMMAR.fullmatch(value) or not GRAMMAR.fullmatch(inventory.version):
         return
     if int(value.partition(".")[0]) < 2 and parse_version(inventory.version).series >= CONTAINERD_2:

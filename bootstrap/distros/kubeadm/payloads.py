@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bootstrap.distros.kubeadm.layout import CONTROL_TARGETS, KUBELET_PATCH, PATCHES
-from bootstrap.distros.kubeadm.sections import Section, has_reference, suggest
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
 from bootstrap.references import PATTERN
+from bootstrap.sections import Section, has_reference, suggest_field
+from bootstrap.yaml_text import find_problem
 
 # kubernetes: cmd/kubeadm/app/util/patches, whose rule for names this is; it passes over a file of another name.
 TARGETS = (*CONTROL_TARGETS, "kubeletconfiguration")
@@ -40,7 +41,7 @@ REGISTRY_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5}
 
 def check_patches(inventory: Inventory, section: Section) -> Iterator[NativeProblem]:
     """Problems of one `patches` section."""
-    for name in section.fields:
+    for name in section.values:
         found = _check_patch_name(name) or _check_patch_host(section, name) or _check_patch(_find(inventory, name))
         if found:
             yield NativeProblem((*section.path, name), *found)
@@ -54,7 +55,7 @@ def _check_patch_name(name: str) -> tuple[str, str] | None:
     form = "kubeadm wants TARGET[suffix][+strategic|+merge|+json].yaml"
     target = next((target for target in TARGETS if name.startswith(target)), None)
     if target is None:
-        likely = suggest(re.split(r"[.+0-9]", name)[0], TARGETS)
+        likely = suggest_field(re.split(r"[.+0-9]", name)[0], TARGETS)
         return f"`{name}` patches nothing: {form}", likely or f"TARGET is one of {', '.join(TARGETS)}"
     if name.endswith(".yml"):
         return f"`{name}` would be passed over: {form}", f"write `{name.removesuffix('.yml')}.yaml`"
@@ -85,16 +86,8 @@ def _check_patch(text: object) -> tuple[str, str] | None:
 
 
 def _check_yaml(text: str) -> tuple[str, str] | None:
-    import yaml
-
-    try:
-        for _ in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            pass
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in its line {mark.line + 1}" if mark else ""
-        return f"the patch is no YAML: {getattr(error, 'problem', None) or error}{where}", ""
-    return None
+    problem = find_problem(text)
+    return (f"the patch is no YAML: {problem}", "") if problem else None
 
 
 # --- containerd ----------------------------------------------------------------------------------
@@ -154,7 +147,7 @@ def _has_settings(values: Mapping[str, Any], path: list[str]) -> bool:
 
 def check_registries(section: Section) -> Iterator[NativeProblem]:
     """Problems of one `registries` section."""
-    for name, entry in section.fields.items():
+    for name, entry in section.values.items():
         path = (*section.path, name)
         if not REGISTRY_NAME.fullmatch(name):
             bare = (name.partition("://")[2] or name).partition("/")[0]
@@ -174,13 +167,13 @@ def check_registries(section: Section) -> Iterator[NativeProblem]:
 
 def check_pki(section: Section) -> Iterator[NativeProblem]:
     """Problems of the `pki` section: all 8 files, each one whole reference."""
-    missing = [name for name in PKI_FILES if name not in section.fields]
+    missing = [name for name in PKI_FILES if name not in section.values]
     if missing:
         message = (
             f"`pki` has {len(PKI_FILES) - len(missing)} of its {len(PKI_FILES)} files: {', '.join(missing)} missing"
         )
         yield NativeProblem(section.path, message, "give all of them, or none: kubeadm then makes them")
-    for name, value in section.fields.items():
+    for name, value in section.values.items():
         match = PATTERN.fullmatch(value) if isinstance(value, str) else None
         if isinstance(value, str) and (match is None or match[1]):
             message = f"`{name}` stands here in clear, and what is in git is public"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from bootstrap.distros.kubeadm import layout
-from bootstrap.distros.kubeadm.sections import find_layers
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
+from bootstrap.sections import find_layers
 
 OURS = (
     layout.SCRIPT,

@@ -17,10 +17,10 @@ from bootstrap.distros.kubeadm.fields import (
     Kind,
     sections,
 )
-from bootstrap.distros.kubeadm.sections import Path, Section, find_typed, has_reference, suggest
 from bootstrap.distros.kubeadm.versions import GRAMMAR, parse_version
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
+from bootstrap.sections import Path, Section, find_typed, has_reference, suggest_field
 
 DURATION = re.compile(r"0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
 Found = tuple[str, str]  # what is wrong, and a hint
@@ -29,7 +29,7 @@ GONE_MODES = {"userspace": "is gone since v1.26", "ebpf": "is no mode of kube-pr
 
 def check_fields(inventory: Inventory, section: Section) -> Iterator[NativeProblem]:
     """Problems of one section that holds fields of a document."""
-    yield from _check_mapping(inventory, section, (), sections()[section.name], section.fields)
+    yield from _check_mapping(inventory, section, (), sections()[section.name], section.values)
 
 
 def _check_mapping(
@@ -50,7 +50,7 @@ def _explain_unknown(section: Section, path: Path, known: Mapping[str, Form]) ->
     document = ".".join([DOCUMENTS[section.name], *map(str, path[:-1])])
     if name in ("apiVersion", "kind"):
         return f"`{name}` is written by bootstrap", "leave it out"
-    hint = suggest(name, known)
+    hint = suggest_field(name, known)
     elsewhere = [other for other, fields in sections().items() if name in fields and other != section.name]
     if not hint and len(path) == 1 and elsewhere:
         hint = f"it is a field of {DOCUMENTS[elsewhere[0]]}: write it under `{elsewhere[0]}`"
@@ -199,7 +199,9 @@ def _check_choice(section: Section, path: Path, value: object) -> Found | None:
         return message, "leave it out: containerd is set up for systemd too"
     if path[-1] == "mode" and value in GONE_MODES:
         return f"the mode `{value}` {GONE_MODES[str(value)]}", f"one of {', '.join(choices)}"
-    return f"`{value}` is no value of `{path[-1]}`", suggest(str(value), choices) or f"one of {', '.join(choices)}"
+    return f"`{value}` is no value of `{path[-1]}`", suggest_field(
+        str(value), choices
+    ) or f"one of {', '.join(choices)}"
 
 
 def _plain(value: object) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.model import Host, Inventory, Role
+from bootstrap.model import Host, Inventory
 
 Path = tuple[str | int, ...]
 
@@ -28,12 +28,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Section:
-    """`config`, `server`, `agent`, `registries` or `manifests` of one layer."""
+    """One section of a distribution's native keys in one layer; `value` is a mapping, or a word where that is the form."""
 
     layer: Layer
     name: str
     path: Path
-    values: Mapping[str, Any]
+    value: Any
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        return _mapping(self.value)
 
 
 def find_layers(inventory: Inventory) -> Iterator[Layer]:
@@ -57,19 +61,8 @@ def _hosts_by_layer(inventory: Inventory) -> defaultdict[Path, list[Host]]:
 def find_sections(inventory: Inventory) -> Iterator[Section]:
     """Every section that is written, in every layer."""
     for layer in find_layers(inventory):
-        native = _mapping(layer.values.get(inventory.distro))
-        for name, values in native.items():
-            yield Section(layer, name, (*layer.path, inventory.distro, name), _mapping(values))
-
-
-def misses_its_hosts(section: Section) -> bool:
-    """A section for the other kind of host, such as `server` on a worker."""
-    if section.name not in ("server", "agent") or section.layer.is_cluster:
-        return False
-    roles = {host.role for host in section.layer.hosts}
-    if section.layer.path[0] == "roles":
-        roles = {Role(str(section.layer.path[1]))}
-    return bool(roles) and not any(role.controls == (section.name == "server") for role in roles)
+        for name, value in _mapping(layer.values.get(inventory.distro)).items():
+            yield Section(layer, name, (*layer.path, inventory.distro, name), value)
 
 
 def find_typed(inventory: Inventory, owner: str, hosts: Iterable[Host]) -> str:
@@ -93,6 +86,13 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
     close = get_close_matches(word, list(known), n=1, cutoff=0.7)
     return f"did you mean `{close[0]}`?" if close else ""
+
+
+def suggest_field(word: str, known: Iterable[str]) -> str:
+    """Like `suggest`, for names in camel case: capitals, dashes and underscores count for nothing."""
+    written = {name.lower(): name for name in known}
+    found = suggest(word.lower().replace("-", "").replace("_", ""), written)
+    return next((found.replace(f"`{low}`", f"`{name}`") for low, name in written.items() if f"`{low}`" in found), "")
 
 
 def has_reference(value: object) -> bool:
