@@ -12,7 +12,7 @@ from bootstrap import model
 from bootstrap.shell import join
 
 if TYPE_CHECKING:
-    from bootstrap.model import FileFacts, HostFacts, Interface, Lease, Probe, Record, UnitFacts
+    from bootstrap.model import Facts, FileFacts, HostFacts, Interface, Lease, Probe, Record, UnitFacts
 
 STATE_FOLDER = "/var/lib/bootstrap"
 RECORD_PATH = f"{STATE_FOLDER}/record.json"
@@ -348,6 +348,34 @@ def make_host_facts(host: str, answers: Mapping[str, Any], *, now: float | None 
         units=answers["units"],
         values={name: value for name, value in answers.items() if name not in shared},
     )
+
+
+def parse_items(text: str) -> Mapping[str, Any] | None:
+    """Objects by name from a list of the API, such as Nodes; None when the API did not answer on this host."""
+    import json
+
+    try:
+        items = json.loads(text)["items"] or []
+    except (ValueError, KeyError, TypeError):
+        return None
+    return {item["metadata"]["name"]: item for item in items}
+
+
+def answers_api(facts: HostFacts) -> bool:
+    """Whether the API of this controller answered the look."""
+    return facts.values.get("nodes") is not None
+
+
+def live_nodes(facts: Facts) -> Mapping[str, Any] | None:
+    """Node objects as the first controller that answers gives them; None when none does."""
+    return next((host.values["nodes"] for host in facts.values() if answers_api(host)), None)
+
+
+def find_kubeconfig(facts: Facts) -> str | None:
+    """The admin kubeconfig of a controller that has one, one that answers first."""
+    ranked = sorted(facts.values(), key=lambda host: not answers_api(host))
+    found = (host.values.get("kubeconfig") for host in ranked)
+    return next((secret.reveal() for secret in found if secret), None)
 
 
 def bracket(address: str) -> str:

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from bootstrap.control_plane import is_ready
+from bootstrap.facts import live_nodes
 from bootstrap.model import Facts, Host, HostFacts, Inventory
 from bootstrap.report import StatusRow
 
 
 def make_rows(inventory: Inventory, facts: Facts) -> list[StatusRow]:
     """One row per host of the inventory, in its order; a host that could not be asked shows its Node only."""
-    nodes: Mapping[str, Any] = next(
-        (f.values["nodes"] for f in facts.values() if f.values.get("nodes") is not None), {}
-    )
+    nodes = live_nodes(facts) or {}
     now = datetime.now(UTC)
     return [_row(host, facts.get(host.name), nodes.get(host.name), now) for host in inventory.hosts]
 
@@ -22,7 +22,7 @@ def _row(host: Host, facts: HostFacts | None, node: Mapping[str, Any] | None, no
         host=host.name,
         role=str(host.role),
         version=_version(node) if node is not None else "",
-        ready=_is_ready(node) if node is not None else None,
+        ready=is_ready(node) if node is not None else None,
         age=_age(node, now) if node is not None else None,
         disk_free_kb=facts.free_kb.get("/var/lib") if facts else None,
         unit=_unit(facts) if facts else "unreachable",
@@ -32,11 +32,6 @@ def _row(host: Host, facts: HostFacts | None, node: Mapping[str, Any] | None, no
 def _version(node: Mapping[str, Any]) -> str:
     """What its kubelet said; a Node that was made by hand has nothing to tell."""
     return str((node.get("status", {}).get("nodeInfo") or {}).get("kubeletVersion") or "")
-
-
-def _is_ready(node: Mapping[str, Any]) -> bool:
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
 def _age(node: Mapping[str, Any], now: datetime) -> float | None:

@@ -130,9 +130,9 @@ class K3s:
 
     def kubeconfig_from(self, facts: Facts) -> str | None:
         """The admin kubeconfig of a controller that has one, one that answers first."""
-        ranked = sorted(facts.values(), key=lambda host: host.values.get("nodes") is None)
-        found = (host.values.get("kubeconfig") for host in ranked)
-        return next((secret.reveal() for secret in found if secret), None)
+        from bootstrap.facts import find_kubeconfig
+
+        return find_kubeconfig(facts)
 
 
 DRIVER = K3s()

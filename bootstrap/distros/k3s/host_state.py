@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from bootstrap.control_plane import is_running
 from bootstrap.diffs import diff_removed_file
-from bootstrap.distros.k3s.cluster import Cluster, is_running
+from bootstrap.distros.k3s.cluster import Cluster
 from bootstrap.distros.k3s.files import join_artifact
 from bootstrap.distros.k3s.layout import (
     BINARY,
@@ -20,7 +21,7 @@ from bootstrap.distros.k3s.layout import (
     image_path,
     service,
 )
-from bootstrap.distros.k3s.probes import answers_api
+from bootstrap.facts import answers_api
 from bootstrap.membership import Membership
 from bootstrap.model import (
     Artifact,

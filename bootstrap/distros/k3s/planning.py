@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+from bootstrap.control_plane import refuse_without_quorum
 from bootstrap.distros.k3s.cluster import Cluster
 from bootstrap.distros.k3s.host_plan import HostPlan
 from bootstrap.distros.k3s.refusals import refuse_impossible_changes
 from bootstrap.driver import PlanInput
-from bootstrap.errors import PlanRefusedError
 from bootstrap.model import (
     Plan,
     Stage,
@@ -15,10 +15,10 @@ from bootstrap.model import (
 from bootstrap.plan import (
     make_stage,
 )
-from bootstrap.quorum import majority, refuse_stop
 
 AGENTS_AT_ONCE = 10
 HOSTS_AT_ONCE = 32
+RECOVERY = "systemctl stop k3s; k3s server --cluster-reset; systemctl start k3s"
 
 
 def plan_apply(plan_input: PlanInput) -> Plan:
@@ -27,32 +27,8 @@ def plan_apply(plan_input: PlanInput) -> Plan:
     cluster.founder  # noqa: B018 - refuses first of all when founding would be a guess
     refuse_impossible_changes(cluster)
     hosts = {host.name: HostPlan(cluster, host) for host in (*cluster.controllers, *cluster.workers)}
-    _refuse_without_quorum(cluster, list(hosts.values()))
+    refuse_without_quorum(cluster, hosts.values(), RECOVERY)
     return Plan(plan_input.inventory.cluster, "apply", tuple(s for s in _stages(cluster, hosts) if s.steps))
-
-
-def _refuse_without_quorum(cluster: Cluster, hosts: list[HostPlan]) -> None:
-    """Raises PlanRefusedError when etcd has lost its quorum, or would lose it by a restart."""
-    controllers = len(cluster.plan_input.inventory.controllers)
-    members = [each for each in hosts if each.is_member and each.host.role.controls]
-    # A founder that is still starting for the first time has no quorum to lose, and nothing on record.
-    were_up = all(each.applied for each in members)
-    if cluster.has_etcd and cluster.nodes is None and were_up and len(members) < majority(controllers):
-        raise PlanRefusedError(
-            f"etcd has lost its quorum: {len(members)} of {controllers} members can be asked, {majority(controllers)} are needed",
-            why="joining hosts to it can't succeed, and founding anew would lose what it holds",
-            next_step=f"bring the missing controllers back, or on {members[0].host.name}: "
-            "systemctl stop k3s; k3s server --cluster-reset; systemctl start k3s - then apply again",
-        )
-    mended = {each.host.name for each in hosts if each.is_mended}
-    healthy = {name: works or name in mended for name, works in cluster.voters.items()}
-    reasons = [refuse_stop(each.host.name, healthy) for each in members if each.start_reason and not each.is_mended]
-    if any(reasons):
-        raise PlanRefusedError(
-            "the control plane can't be restarted now",
-            why="\n        ".join(reason for reason in reasons if reason),
-            next_step="bring the controller that is down back first, or `bootstrap remove` it",
-        )
 
 
 def _stages(cluster: Cluster, hosts: dict[str, HostPlan]) -> Iterator[Stage]:

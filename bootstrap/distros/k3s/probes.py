@@ -1,9 +1,5 @@
 """What k3s adds to the shared probes, and how its answers read. Pure."""
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 from bootstrap.distros.k3s.layout import (
     BINARY,
     CONFIG,
@@ -16,8 +12,8 @@ from bootstrap.distros.k3s.layout import (
     data_folder,
     image_path,
 )
-from bootstrap.facts import shared_probes
-from bootstrap.model import Facts, Host, HostFacts, Probe, Secret
+from bootstrap.facts import parse_items, shared_probes
+from bootstrap.model import Host, HostFacts, Probe, Secret
 from bootstrap.shell import quote
 
 SERVICES = ("k3s", "k3s-agent")
@@ -39,7 +35,7 @@ def make_probes(host: Host, paths: tuple[str, ...]) -> tuple[Probe, ...]:
         *probes,
         Probe("token", read_script(f"{data}/server/token"), parse_token),
         Probe("kubeconfig", read_script(KUBECONFIG), lambda text: Secret(text) if text.strip() else None),
-        Probe("nodes", NODES_SCRIPT, parse_nodes),
+        Probe("nodes", NODES_SCRIPT, parse_items),
     )
 
 
@@ -89,23 +85,5 @@ done
 """
 
 
-def parse_nodes(text: str) -> Mapping[str, Any] | None:
-    """Node objects by name; None when the API did not answer on this host."""
-    try:
-        items = json.loads(text)["items"] or []
-    except (ValueError, KeyError, TypeError):
-        return None
-    return {item["metadata"]["name"]: item for item in items}
-
-
 def has_datastore(facts: HostFacts) -> bool:
     return facts.values.get("datastore") in ("etcd", "sqlite", "external")
-
-
-def answers_api(facts: HostFacts) -> bool:
-    return facts.values.get("nodes") is not None
-
-
-def live_nodes(facts: Facts) -> Mapping[str, Any] | None:
-    """Node objects as the first controller that answers gives them; None when none does."""
-    return next((f.values["nodes"] for f in facts.values() if f.values.get("nodes") is not None), None)

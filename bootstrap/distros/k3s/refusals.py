@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
+from bootstrap.control_plane import refuse_changes
 from bootstrap.distros.k3s.cluster import Cluster
 from bootstrap.distros.k3s.keys import fixed_keys
 from bootstrap.distros.k3s.layout import CONFIG, service
-from bootstrap.errors import PlanRefusedError
 from bootstrap.model import Host
 from bootstrap.plan import filled_content, find_artifact
 
@@ -18,19 +18,15 @@ OTHER_SERVICE = {"k3s": "k3s-agent", "k3s-agent": "k3s"}
 
 def refuse_impossible_changes(cluster: Cluster) -> None:
     """Raises PlanRefusedError that names every such change at once."""
-    reasons = [
-        *_role_changes(cluster),
-        *_fixed_changes(cluster),
-        *_token_changes(cluster),
-        *_datastore_changes(cluster),
-        *_separate_clusters(cluster),
-    ]
-    if reasons:
-        raise PlanRefusedError(
-            "the cluster can't take " + ("this change" if len(reasons) == 1 else "these changes"),
-            why="\n        ".join(reasons),
-            next_step="put the old value back, or `bootstrap reset` and build the cluster anew",
-        )
+    refuse_changes(
+        [
+            *_role_changes(cluster),
+            *_fixed_changes(cluster),
+            *_token_changes(cluster),
+            *_datastore_changes(cluster),
+            *_separate_clusters(cluster),
+        ]
+    )
 
 
 def _role_changes(cluster: Cluster) -> Iterator[str]:

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 
+from bootstrap.control_plane import Leaving, find_leaving, plan_leaving
 from bootstrap.distros.k3s import waits
 from bootstrap.distros.k3s.cluster import Cluster
 from bootstrap.distros.k3s.layout import KUBECTL, data_folder, service
-from bootstrap.distros.k3s.probes import answers_api
 from bootstrap.driver import PlanInput
-from bootstrap.errors import PlanRefusedError
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
 from bootstrap.plan import KUBECTL_PRELUDE, make_stage
-from bootstrap.quorum import refuse_removal
 from bootstrap.shell import join, quote
 
 # k3s-uninstall.sh leaves these; /etc/rancher/node holds the node password, which blocks a rejoin if only the Node went.
@@ -112,41 +110,12 @@ left=$(for path in {join(removed)}; do [ ! -e "$path" ] || mountpoint -q "$path"
 def plan_remove(plan_input: PlanInput, name: str) -> Plan:
     """Drain, stop, delete the Node, uninstall: in this order, for a running server rejoins when only its Node goes."""
     cluster = Cluster(plan_input)
-    host = next((each for each in plan_input.inventory.hosts if each.name == name), None)
-    asked = next((each for each in cluster.members if each.name != name and answers_api(cluster.facts(each))), None)
-    if asked is None:
-        raise PlanRefusedError(
-            f"no other controller answers, so {name} can't be taken out of the cluster",
-            next_step="`bootstrap reset` removes the whole cluster",
-        )
-    if name in cluster.voters or (host is not None and host.role.controls):
-        refuse_last_vote(cluster, name)
-    elif host is None and name not in (cluster.nodes or {}):
-        raise PlanRefusedError(f"neither the inventory nor the cluster has a {name}")
-    stage = make_stage(f"take {name} out of the cluster", _remove_steps(cluster, name, host, asked.name), critical=True)
-    notes = (f"take {name} out of the inventory too, else the next apply joins it again",) if host else ()
-    unreachable = (name,) if host and name in plan_input.unreachable else ()
-    return Plan(
-        plan_input.inventory.cluster, "remove", (stage,) if stage.steps else (), notes=notes, unreachable=unreachable
-    )
+    leaving = find_leaving(cluster, name)
+    return plan_leaving(cluster, leaving, _remove_steps(cluster, leaving))
 
 
-def refuse_last_vote(cluster: Cluster, name: str) -> None:
-    """Raises PlanRefusedError when the etcd quorum would not survive."""
-    if not cluster.has_etcd:
-        if len(cluster.members) <= 1:
-            raise PlanRefusedError(
-                f"{name} is the only controller", next_step="`bootstrap reset` removes the whole cluster"
-            )
-        return
-    reason = refuse_removal(name, cluster.voters)
-    if reason:
-        raise PlanRefusedError(
-            reason, next_step="bring the missing controllers back first: `bootstrap status` shows them"
-        )
-
-
-def _remove_steps(cluster: Cluster, name: str, host: Host | None, asked: str) -> Iterator[Step]:
+def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
+    name, host, asked = leaving.name, leaving.host, leaving.asked.name
     node, kubectl = quote(name), join(KUBECTL)
     if name in (cluster.nodes or {}):
         drain = f"{KUBECTL_PRELUDE}{kubectl} cordon {node}\ntimeout 300 {kubectl} drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=240s\n"
@@ -158,7 +127,7 @@ def _remove_steps(cluster: Cluster, name: str, host: Host | None, asked: str) ->
             on=asked,
             disruption=Disruption.REMOVE,
         )
-    if host is not None and name in cluster.plan_input.facts:
+    if host is not None and leaving.is_seen(cluster):
         stop = Run(waits.stop_script(service(host)), deadline=180.0)
         yield Step(
             name,
@@ -179,5 +148,5 @@ def _remove_steps(cluster: Cluster, name: str, host: Host | None, asked: str) ->
         on=asked,
         disruption=Disruption.REMOVE,
     )
-    if host is not None and name in cluster.plan_input.facts:
+    if host is not None and leaving.is_seen(cluster):
         yield from (step for step in uninstall_steps(cluster.plan_input, host) if step.title != "stop k3s")

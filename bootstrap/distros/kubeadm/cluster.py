@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from bootstrap.control_plane import ControlPlane
 from bootstrap.distros.kubeadm.files import join_use
 from bootstrap.distros.kubeadm.layout import effective, server_port
 from bootstrap.distros.kubeadm.probes import (
@@ -12,36 +12,22 @@ from bootstrap.distros.kubeadm.probes import (
     KUBELET_CONF,
     UNFINISHED,
     EtcdMember,
-    answers_api,
     etcd_folder,
     has_trace,
     kubectl_on,
-    live_nodes,
 )
-from bootstrap.driver import PlanInput, TemplateUse
+from bootstrap.driver import TemplateUse
 from bootstrap.errors import PlanRefusedError
-from bootstrap.facts import bracket
+from bootstrap.facts import answers_api, bracket
 from bootstrap.model import Facts, Host, HostFacts, Inventory
 
 
 @dataclass(frozen=True)
-class Cluster:
+class Cluster(ControlPlane):
     """Answers about one inventory and the facts of its hosts."""
 
-    plan_input: PlanInput
-
-    @cached_property
-    def controllers(self) -> tuple[Host, ...]:
-        return tuple(host for host in self.plan_input.inventory.controllers if host.name in self.plan_input.facts)
-
-    @cached_property
-    def workers(self) -> tuple[Host, ...]:
-        return tuple(host for host in self.plan_input.inventory.workers if host.name in self.plan_input.facts)
-
-    @cached_property
-    def nodes(self) -> Mapping[str, Any] | None:
-        """Node objects by name, when a controller answers."""
-        return live_nodes(self.plan_input.facts)
+    service = "kubelet"
+    holding = "holds the cluster"
 
     @cached_property
     def config_maps(self) -> Mapping[str, Mapping[str, str]]:
@@ -51,12 +37,7 @@ class Cluster:
         )
         return next((maps for maps in found if maps is not None), {})
 
-    @cached_property
-    def members(self) -> tuple[Host, ...]:
-        """Controllers that hold the cluster: their presence, not their place in the list, decides who founds."""
-        return tuple(host for host in self.controllers if self._holds_cluster(self.facts(host)))
-
-    def _holds_cluster(self, facts: HostFacts) -> bool:
+    def holds_cluster(self, facts: HostFacts) -> bool:
         """A control plane with proof that it was whole once: on our record, or the API tells of a finished `init`.
 
         Files alone are also what an `init` leaves that failed.
@@ -81,18 +62,8 @@ class Cluster:
             and self.nodes is None
         )
 
-    @cached_property
-    def founder(self) -> Host:
-        """The controller that founds or has founded. Raises PlanRefusedError when a second cluster could come up."""
-        if self.members:
-            return next((host for host in self.members if answers_api(self.facts(host))), self.members[0])
-        missing = [name for name in self.plan_input.unreachable if self.plan_input.inventory.host(name).role.controls]
-        if missing:
-            raise PlanRefusedError(
-                f"no reachable controller holds the cluster, and {', '.join(missing)} can't be reached",
-                why="it may hold the cluster: founding now could make a second cluster beside it",
-                next_step=f"bring {', '.join(missing)} back, or take it out of the inventory if it is gone for good",
-            )
+    def refuse_founding(self) -> None:
+        """Raises PlanRefusedError when a control plane is there that nobody vouches for."""
         if self.unproven:
             names = ", ".join(host.name for host in self.unproven)
             raise PlanRefusedError(
@@ -100,13 +71,6 @@ class Cluster:
                 why="founding a cluster would erase it",
                 next_step="start it (`systemctl start kubelet`), or erase it yourself with `kubeadm reset`; then apply again",
             )
-        if not self.controllers:
-            raise PlanRefusedError("no controller can be reached", next_step="look at the errors above")
-        return self.controllers[0]
-
-    @property
-    def is_new(self) -> bool:
-        return not self.members
 
     @cached_property
     def is_external(self) -> bool:
@@ -114,10 +78,9 @@ class Cluster:
         return any((effective(host, "cluster").get("etcd") or {}).get("external") for host in self.controllers)
 
     @property
-    def rises(self) -> bool:
-        """The API answers nowhere because controllers are down: this run starts them."""
-        down = (not is_running(self.facts(host), "kubelet") for host in self.members)
-        return self.nodes is None and any(down)
+    def has_etcd(self) -> bool:
+        """Whether etcd runs on the controllers."""
+        return bool(self.members) and not self.is_external
 
     @cached_property
     def networked(self) -> bool:
@@ -133,25 +96,13 @@ class Cluster:
     @cached_property
     def voters(self) -> Mapping[str, bool]:
         """Every voting etcd member by its Node, and whether it works: Ready, and running as far as we can ask."""
-        return {m.name: self._works(m.name) for m in self.etcd_members if m.name and not m.is_learner}
-
-    def _works(self, name: str) -> bool:
-        conditions = ((self.nodes or {}).get(name) or {}).get("status", {}).get("conditions") or []
-        ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-        facts = self.plan_input.facts.get(name)
-        return ready and name not in self.plan_input.unreachable and (facts is None or answers_api(facts))
-
-    def facts(self, host: Host) -> HostFacts:
-        return self.plan_input.facts[host.name]
-
-    def node(self, host: Host) -> Mapping[str, Any] | None:
-        return (self.nodes or {}).get(host.name)
+        return {m.name: self.works(m.name) for m in self.etcd_members if m.name and not m.is_learner}
 
     def is_member(self, host: Host) -> bool:
         """In the cluster by what the cluster says: files alone are also what a join leaves that failed."""
         facts = self.facts(host)
         if host.role.controls:
-            return self._holds_cluster(facts)
+            return self.holds_cluster(facts)
         if self.is_new or has_trace(facts, UNFINISHED) or not has_trace(facts, KUBELET_CONF):
             return False
         if facts.values.get("ca") and facts.values["ca"] != self.facts(self.founder).values.get("ca"):
@@ -161,16 +112,6 @@ class Cluster:
     def kubectl(self) -> tuple[str, ...]:
         """Words that start kubectl on the controller that is asked."""
         return kubectl_on(self.founder)
-
-    def address(self, host: Host) -> str:
-        """A controller's address for other nodes: its node address, else where ssh goes."""
-        found = self.facts(host).node_addresses(host) if host.name in self.plan_input.facts else host.node_addresses
-        return found[0] if found else host.connection.address
-
-
-def is_running(facts: HostFacts, service: str) -> bool:
-    unit = facts.units.get(service)
-    return unit is not None and unit.is_running
 
 
 def list_joins(inventory: Inventory, facts: Facts) -> Iterator[TemplateUse]:

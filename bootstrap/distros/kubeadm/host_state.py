@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from bootstrap.control_plane import is_running
 from bootstrap.distros.kubeadm import scripts
-from bootstrap.distros.kubeadm.cluster import Cluster, is_running
+from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.drift import find_manifest_drift, find_map_drift, manifest_version
 from bootstrap.distros.kubeadm.files import cluster_documents
 from bootstrap.distros.kubeadm.layout import (
@@ -29,9 +30,9 @@ from bootstrap.distros.kubeadm.layout import (
     effective,
     is_patched,
 )
-from bootstrap.distros.kubeadm.probes import API_MANIFEST, UNFINISHED, answers_api, has_trace
+from bootstrap.distros.kubeadm.probes import API_MANIFEST, UNFINISHED, has_trace
 from bootstrap.distros.kubeadm.upstream import part_version
-from bootstrap.facts import STATE_FOLDER
+from bootstrap.facts import STATE_FOLDER, answers_api
 from bootstrap.membership import Membership
 from bootstrap.model import Artifact, Disruption, Fetch, LockedFile, Run, Step, digest
 from bootstrap.plan import fetch_step, lasting_content, put_steps

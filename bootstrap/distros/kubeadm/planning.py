@@ -3,18 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from bootstrap.control_plane import refuse_without_quorum
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.host_plan import HostPlan
 from bootstrap.distros.kubeadm.layout import JOIN, MANIFESTS, PKI
 from bootstrap.distros.kubeadm.refusals import refuse_impossible_changes
 from bootstrap.driver import PlanInput
-from bootstrap.errors import PlanRefusedError
 from bootstrap.model import HostFacts, Plan, Stage, Step
 from bootstrap.plan import make_stage
-from bootstrap.quorum import majority, refuse_stop
 
 WORKERS_AT_ONCE = 10
 HOSTS_AT_ONCE = 32
+RECOVERY = "restore etcd from a snapshot (etcdutl snapshot restore)"
 
 
 def plan_apply(plan_input: PlanInput) -> Plan:
@@ -24,7 +24,7 @@ def plan_apply(plan_input: PlanInput) -> Plan:
     refuse_impossible_changes(seen)
     cluster = Cluster(_after_resets(seen))
     hosts = {host.name: HostPlan(cluster, host) for host in (*cluster.controllers, *cluster.workers)}
-    _refuse_without_quorum(cluster, list(hosts.values()))
+    refuse_without_quorum(cluster, hosts.values(), RECOVERY)
     return Plan(plan_input.inventory.cluster, "apply", tuple(s for s in _stages(cluster, hosts) if s.steps))
 
 
@@ -40,29 +40,6 @@ def _after_resets(cluster: Cluster) -> PlanInput:
 def _without_kubeadm_files(facts: HostFacts) -> HostFacts:
     kept = {path: file for path, file in facts.files.items() if not path.startswith((PKI, MANIFESTS, JOIN))}
     return replace(facts, files=kept)
-
-
-def _refuse_without_quorum(cluster: Cluster, hosts: list[HostPlan]) -> None:
-    """Raises PlanRefusedError when etcd has lost its quorum, or would lose it by a restart."""
-    controllers = len(cluster.plan_input.inventory.controllers)
-    members = [each for each in hosts if each.is_member and each.host.role.controls]
-    lost = cluster.nodes is None and all(each.applied for each in members) and len(members) < majority(controllers)
-    if members and lost and not cluster.is_external:
-        raise PlanRefusedError(
-            f"etcd has lost its quorum: {len(members)} of {controllers} members can be asked, {majority(controllers)} are needed",
-            why="joining hosts to it can't succeed, and founding anew would lose what it holds",
-            next_step="bring the missing controllers back; when they are gone for good, restore etcd from a snapshot"
-            f" on {members[0].host.name} (`etcdutl snapshot restore`), then apply again",
-        )
-    mended = {each.host.name for each in hosts if each.is_mended}
-    healthy = {name: works or name in mended for name, works in cluster.voters.items()}
-    reasons = [refuse_stop(each.host.name, healthy) for each in members if each.start_reason and not each.is_mended]
-    if any(reasons):
-        raise PlanRefusedError(
-            "the control plane can't be restarted now",
-            why="\n        ".join(reason for reason in reasons if reason),
-            next_step="bring the controller that is down back first, or `bootstrap remove` it",
-        )
 
 
 def _stages(cluster: Cluster, hosts: dict[str, HostPlan]) -> Iterator[Stage]:

@@ -1,9 +1,7 @@
 """What kubeadm adds to the shared probes, and how its answers read. Pure."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bootstrap.distros.kubeadm.layout import (
     ADMIN,
@@ -17,8 +15,8 @@ from bootstrap.distros.kubeadm.layout import (
     effective,
     server_port,
 )
-from bootstrap.facts import shared_probes
-from bootstrap.model import Facts, Host, HostFacts, Probe, Secret
+from bootstrap.facts import parse_items, shared_probes
+from bootstrap.model import Host, HostFacts, Probe, Secret
 from bootstrap.shell import join, quote
 
 KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
@@ -58,7 +56,7 @@ def make_probes(host: Host, paths: tuple[str, ...]) -> tuple[Probe, ...]:
     return (
         *probes,
         Probe("kubeconfig", f"cat {ADMIN} 2>/dev/null || true", lambda text: Secret(text) if text.strip() else None),
-        Probe("nodes", ask_script(host, "/api/v1/nodes"), parse_nodes),
+        Probe("nodes", ask_script(host, "/api/v1/nodes"), parse_items),
         Probe("config_maps", ask_script(host, "/api/v1/namespaces/kube-system/configmaps"), parse_config_maps),
         Probe("members", members_script(host), parse_members),
     )
@@ -95,25 +93,9 @@ done
 """
 
 
-def parse_nodes(text: str) -> Mapping[str, Any] | None:
-    """Node objects by name; None when the API did not answer on this host."""
-    items = _items(text)
-    return None if items is None else {item["metadata"]["name"]: item for item in items}
-
-
 def parse_config_maps(text: str) -> Mapping[str, Mapping[str, str]]:
     """The data of kubeadm's ConfigMaps by name; only those that exist."""
-    found = _items(text) or []
-    return {
-        item["metadata"]["name"]: item.get("data") or {} for item in found if item["metadata"]["name"] in CONFIG_MAPS
-    }
-
-
-def _items(text: str) -> list[Any] | None:
-    try:
-        return json.loads(text)["items"] or []
-    except (ValueError, KeyError, TypeError):
-        return None
+    return {name: item.get("data") or {} for name, item in (parse_items(text) or {}).items() if name in CONFIG_MAPS}
 
 
 @dataclass(frozen=True)
@@ -150,12 +132,3 @@ def parse_members(text: str) -> tuple[EtcdMember, ...]:
 
 def has_trace(facts: HostFacts, path: str) -> bool:
     return path in (facts.values.get("traces") or ())
-
-
-def answers_api(facts: HostFacts) -> bool:
-    return facts.values.get("nodes") is not None
-
-
-def live_nodes(facts: Facts) -> Mapping[str, Any] | None:
-    """Node objects as the first controller that answers gives them; None when none does."""
-    return next((f.values["nodes"] for f in facts.values() if f.values.get("nodes") is not None), None)

@@ -5,14 +5,13 @@ from typing import Any
 
 import yaml
 
+from bootstrap.control_plane import is_ready, refuse_changes
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.drift import PLACES
 from bootstrap.distros.kubeadm.files import cluster_documents
 from bootstrap.distros.kubeadm.layout import CONFLIST
 from bootstrap.distros.kubeadm.probes import API_MANIFEST, KUBELET_CONF, UNFINISHED, has_trace
 from bootstrap.distros.kubeadm.versions import GRAMMAR, Version, parse_version
-from bootstrap.errors import PlanRefusedError
-from bootstrap.model import Host
 
 # Fields of ClusterConfiguration that certificates, addresses or data were made with: path -> default.
 FIXED: Mapping[str, str] = {
@@ -30,19 +29,15 @@ KUBELET_BEHIND = 3  # minors that a kubelet may be older than the API
 
 def refuse_impossible_changes(cluster: Cluster) -> None:
     """Raises PlanRefusedError that names every such change at once."""
-    reasons = [
-        *_role_changes(cluster),
-        *_fixed_changes(cluster),
-        *_separate_clusters(cluster),
-        *_version_changes(cluster),
-        *_network_changes(cluster),
-    ]
-    if reasons:
-        raise PlanRefusedError(
-            "the cluster can't take " + ("this change" if len(reasons) == 1 else "these changes"),
-            why="\n        ".join(reasons),
-            next_step="put the old value back, or `bootstrap reset` and build the cluster anew",
-        )
+    refuse_changes(
+        [
+            *_role_changes(cluster),
+            *_fixed_changes(cluster),
+            *_separate_clusters(cluster),
+            *_version_changes(cluster),
+            *_network_changes(cluster),
+        ]
+    )
 
 
 def _role_changes(cluster: Cluster) -> Iterator[str]:
@@ -113,15 +108,9 @@ def _network_changes(cluster: Cluster) -> Iterator[str]:
     if (
         wanted == "bridge"
         and unbridged
-        and any(_is_ready(cluster, host) for host in cluster.members if host.name in unbridged)
+        and any(is_ready(cluster.node(host) or {}) for host in cluster.members if host.name in unbridged)
     ):
         yield f"the pod network of {', '.join(unbridged)} is another one, and can't become bridge under running pods"
-
-
-def _is_ready(cluster: Cluster, host: Host) -> bool:
-    node = cluster.node(host) or {}
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
 def _version(text: str) -> Version | None:

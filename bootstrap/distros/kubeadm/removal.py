@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bootstrap.control_plane import Leaving, find_leaving, plan_leaving
 from bootstrap.distros.kubeadm import scripts
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.host_state import CONFIG_BEFORE, WAS_DISABLED
@@ -14,13 +15,11 @@ from bootstrap.distros.kubeadm.layout import (
     SERVICE,
     effective,
 )
-from bootstrap.distros.kubeadm.probes import answers_api, etcd_folder, kubectl_on
+from bootstrap.distros.kubeadm.probes import etcd_folder, kubectl_on
 from bootstrap.driver import PlanInput
-from bootstrap.errors import PlanRefusedError
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
 from bootstrap.plan import make_stage
-from bootstrap.quorum import refuse_removal
 from bootstrap.shell import join
 
 # `kubeadm reset` leaves these (kubernetes/kubeadm#1822 and its own last lines); what others put into /etc/cni stays.
@@ -164,41 +163,12 @@ def _stop_runtime(*, released: bool) -> str:
 def plan_remove(plan_input: PlanInput, name: str) -> Plan:
     """Drain, forget, stop, uninstall: the etcd member goes while its quorum holds, the Node with it."""
     cluster = Cluster(plan_input)
-    host = next((each for each in plan_input.inventory.hosts if each.name == name), None)
-    asked = next((each for each in cluster.members if each.name != name and answers_api(cluster.facts(each))), None)
-    if asked is None:
-        raise PlanRefusedError(
-            f"no other controller answers, so {name} can't be taken out of the cluster",
-            next_step="`bootstrap reset` removes the whole cluster",
-        )
-    if name in cluster.voters or (host is not None and host.role.controls):
-        refuse_last_vote(cluster, name)
-    elif host is None and name not in (cluster.nodes or {}):
-        raise PlanRefusedError(f"neither the inventory nor the cluster has a {name}")
-    stage = make_stage(f"take {name} out of the cluster", _remove_steps(cluster, name, host, asked), critical=True)
-    notes = (f"take {name} out of the inventory too, else the next apply joins it again",) if host else ()
-    unreachable = (name,) if host and name in plan_input.unreachable else ()
-    return Plan(
-        plan_input.inventory.cluster, "remove", (stage,) if stage.steps else (), notes=notes, unreachable=unreachable
-    )
+    leaving = find_leaving(cluster, name)
+    return plan_leaving(cluster, leaving, _remove_steps(cluster, leaving))
 
 
-def refuse_last_vote(cluster: Cluster, name: str) -> None:
-    """Raises PlanRefusedError when the etcd quorum would not survive."""
-    if cluster.is_external:
-        if len(cluster.members) <= 1:
-            raise PlanRefusedError(
-                f"{name} is the only controller", next_step="`bootstrap reset` removes the whole cluster"
-            )
-        return
-    reason = refuse_removal(name, cluster.voters) if name in cluster.voters else ""
-    if reason:
-        raise PlanRefusedError(
-            reason, next_step="bring the missing controllers back first: `bootstrap status` shows them"
-        )
-
-
-def _remove_steps(cluster: Cluster, name: str, host: Host | None, asked: Host) -> Iterator[Step]:
+def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
+    name, host, asked = leaving.name, leaving.host, leaving.asked
     kubectl = kubectl_on(asked)
 
     def asked_step(title: str, reason: str, script: str, deadline: float) -> Step:
@@ -206,7 +176,7 @@ def _remove_steps(cluster: Cluster, name: str, host: Host | None, asked: Host) -
 
     if name in (cluster.nodes or {}):
         yield asked_step("drain the node", "its pods shall go elsewhere first", scripts.drain(kubectl, name), 330.0)
-    reachable = host is not None and name in cluster.plan_input.facts
+    reachable = leaving.is_seen(cluster)
     if reachable:
         stop = Run(scripts.stop(), deadline=120.0)
         yield Step(name, f"stop {SERVICE}", "a running one would register again", stop, disruption=Disruption.REMOVE)
