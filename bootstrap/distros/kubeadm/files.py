@@ -239,6 +239,7 @@ def _prepare_variables(inventory: Inventory, host: Host, facts: Facts | None, lo
         "plugins": plugins,
         "modules": loads_modules(host),
         "sysctl": layout.SYSCTL,
+        "swap_was_on": layout.SWAP_WAS_ON,
         "keeps_swap": effective(host, "kubelet").get("failSwapOn") is False,
         "images": layout.IMAGES,
         "image": f"{repository}/kube-proxy:{inventory.version}",

@@ -132,10 +132,10 @@ class HostState(Membership[Cluster]):
                     f"bring {file.name} {file.version} to {path}",
                     "it is not on record that this host has it",
                 )
-                yield self.step(title, reason, Fetch(file, path, "0644"))
+                yield self.step(title, reason, Fetch(file, path, "0755" if file.name == "runc" else "0644"))
 
     def _archives(self) -> Iterator[tuple[LockedFile, str]]:
-        """Files that the prepare script unpacks or imports, and then throws away."""
+        """Files that the prepare script unpacks, imports or calls: the record tells of them, so that no look reads their bytes."""
         if effective(self.host, "runtime") == "release":
             for name, path in RUNTIME_FILES.items():
                 yield self.locked(name, part_version(self.plan_input.inventory, name)), path

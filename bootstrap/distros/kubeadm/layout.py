@@ -43,6 +43,9 @@ ETCD_DATA = "/var/lib/etcd"  # unless `cluster.etcd.local.dataDir` says otherwis
 SOCKET = "unix:///run/containerd/containerd.sock"
 SOCKETS = (SOCKET, "unix:///var/run/containerd/containerd.sock")  # one socket, two spellings
 
+# There when the prepare script turned swap off: `reset` lets it come back.
+SWAP_WAS_ON = "/var/lib/bootstrap/swap-was-on"
+
 # Locked file -> its path on a host. Archives are unpacked by the prepare script.
 DOWNLOADS = "/var/lib/bootstrap/downloads"
 IMAGES = "/var/lib/bootstrap/images/kubernetes-images.tar"

@@ -13,6 +13,7 @@ from bootstrap.distros.kubeadm.layout import (
     KUBELET_UNIT,
     RUNTIME_FILES,
     SERVICE,
+    SWAP_WAS_ON,
     effective,
 )
 from bootstrap.distros.kubeadm.probes import etcd_folder, kubectl_on
@@ -131,6 +132,7 @@ if [ -S /run/containerd/containerd.sock ]; then
   ctr --namespace k8s.io images list -q | xargs -r ctr --namespace k8s.io images remove --sync >/dev/null 2>&1 || true
 fi
 {_stop_runtime(released=released)}
+[ ! -e {SWAP_WAS_ON} ] || {{ systemctl unmask --quiet swap.target; swapon -a || true; }}
 for link in {join(LINKS)}; do ip link delete "$link" 2>/dev/null || true; done
 for table in "ip kube-proxy" "ip6 kube-proxy"; do nft delete table $table 2>/dev/null || true; done
 for tool in iptables ip6tables; do

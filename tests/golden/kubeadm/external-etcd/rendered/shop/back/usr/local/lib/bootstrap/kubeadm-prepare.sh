@@ -28,6 +28,8 @@ sysctl --quiet --ignore --load=/etc/sysctl.d/90-kubernetes.conf
 # A kubelet does not start beside swap; `kubelet: {failSwapOn: false}` in the inventory would let it.
 if [ "$(wc -l </proc/swaps)" -gt 1 ]; then
   swapoff -a || fail "swap can't be turned off"
+  mkdir -p -m 700 "$(dirname /var/lib/bootstrap/swap-was-on)"
+  : >/var/lib/bootstrap/swap-was-on
   systemctl mask --quiet swap.target
   note "swap is off now, and stays off: swap.target is masked"
 fi
