@@ -37,17 +37,26 @@ def list_addresses(mirror: str, version: str, url: str) -> tuple[str, ...]:
 
 
 def list_places(version: str, url: str) -> tuple[str, ...]:
-    """Folders below a mirror, likeliest first: upstream's whole path, shorter forms of it, the mirror itself last.
+    """Folders below a mirror, likeliest first: upstream's whole path, shorter forms of it, last the mirror itself.
 
-    The most telling places come first: a bare `k3s` at the top of a mirror may be of any version.
+    The most telling places come first: a bare `k3s` at the top of a mirror may be of any version. What upstream has
+    below the version, such as `bin/linux/arm64`, is kept in every form: files of all architectures are named alike.
     """
     path = urlsplit(url).path.strip("/").rpartition("/")[0]
     owner, project = (*path.split("/"), "", "")[:2]
+    below = _below_version(unquote(path), version)
     places = [unquote(path), path]
     for spelling in _spellings(version):
         release = f"releases/download/{spelling}"
-        places += [f"{owner}/{project}/{release}", release, f"{project}/{spelling}", spelling]
-    return tuple(dict.fromkeys(place.strip("/") for place in (*places, "")))
+        shorter = (f"{owner}/{project}/{release}", release, f"{project}/{spelling}", spelling)
+        places += [f"{place}/{below}" for place in shorter]
+    return tuple(dict.fromkeys(place.strip("/") for place in (*places, below)))
+
+
+def _below_version(path: str, version: str) -> str:
+    """`bin/linux/amd64` of `release/v1.36.3/bin/linux/amd64`."""
+    parts = path.split("/")
+    return "/".join(parts[parts.index(version) + 1 :]) if version in parts else ""
 
 
 def missing_from(mirror: str, version: str, url: str) -> MissingError:
@@ -76,9 +85,10 @@ def _spellings(version: str) -> tuple[str, ...]:
 
 
 def _folders(root: Path, version: str, url: str) -> Iterator[Path]:
-    yield from (root / place for place in list_places(version, url) if place)
-    yield from _named_like(root, version)
-    yield root
+    *places, below = list_places(version, url)
+    yield from (root / place for place in places)
+    yield from (folder / below for folder in _named_like(root, version))
+    yield root / below
 
 
 def _named_like(root: Path, version: str) -> Iterator[Path]:

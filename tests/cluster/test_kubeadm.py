@@ -42,7 +42,7 @@ kubeadm:
 def home(tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts) -> Repository:
     """A repository for the Kubernetes that tests/kubernetes/build.py has built on this machine."""
     folder = user_cache_path("bootstrap") / "kubernetes"
-    if not (folder / VERSION / "kubeadm").is_file():  # hosts have no way out, so it is built before they are up
+    if not (folder / VERSION / "bin/linux/amd64/kubeadm").is_file():  # hosts have no way out, so it is built before they are up
         pytest.skip(
             f"no real Kubernetes is here; this builds it: {BUILD} --version {VERSION} --output {folder / VERSION}"
         )

@@ -38,8 +38,8 @@ class Release:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of all that hosts get; each has a checksum file beside it."""
-        return (*PROGRAMS, self.images)
+        """All that hosts get, below the folder; each has a checksum file beside it."""
+        return (*(f"bin/linux/{self.arch}/{name}" for name in PROGRAMS), self.images)
 
     @property
     def images(self) -> str:
@@ -150,13 +150,15 @@ def locked(folder: Path) -> Iterator[None]:
 def publish(release: Release, sources: Sequence[str]) -> None:
     """Puts the finished files into their places; the old stamp goes first, the new one comes last."""
     release.stamp.unlink(missing_ok=True)
-    for name in release.files:
-        finished = release.unfinished / name
-        checksum = release.unfinished / f"{name}.sha256"
+    for file in release.files:
+        place = release.output / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        finished = release.unfinished / place.name
+        checksum = release.unfinished / f"{place.name}.sha256"
         with finished.open("rb") as stream:
             checksum.write_text(hashlib.file_digest(stream, "sha256").hexdigest())
-        finished.replace(release.output / name)
-        checksum.replace(release.output / checksum.name)
+        finished.replace(place)
+        checksum.replace(place.with_name(checksum.name))
     stamp = release.unfinished / release.stamp.name
     stamp.write_text("\n".join(sources) + "\n")
     stamp.replace(release.stamp)

@@ -35,6 +35,21 @@ def test_a_file_is_found_in_each_layout_and_the_installer_beside_it(tmp_path, fo
     assert find_in_folder(f"file://{tmp_path}", VERSION, URL) == place / "k3s-arm64"
 
 
+@pytest.mark.parametrize("folder", ["v1.36.3", "release/v1.36.3", "kubernetes/v1.36.3", "mirrors/k8s/v1.36.3", ""])
+def test_programs_that_are_named_alike_for_all_architectures_lie_in_a_folder_of_theirs(tmp_path, folder):
+    (tmp_path / folder / "bin/linux/arm64").mkdir(parents=True)
+    program = tmp_path / folder / "bin/linux/arm64/kubelet"
+    program.write_text("x")
+    (tmp_path / folder / "kubelet").write_text("of who knows which architecture")
+    url = "https://dl.k8s.io/release/v1.36.3/bin/linux/{}/kubelet"
+    assert find_in_folder(str(tmp_path), "v1.36.3", url.format("arm64")) == program
+    assert find_in_folder(str(tmp_path), "v1.36.3", url.format("amd64")) is None
+    assert (
+        list_addresses("https://mirror/x", "v1.36.3", url.format("arm64"))[-1]
+        == "https://mirror/x/bin/linux/arm64/kubelet"
+    )
+
+
 def test_the_folder_of_the_version_wins_over_the_top_of_the_mirror(tmp_path):
     deep = tmp_path / "any" / VERSION
     deep.mkdir(parents=True)
