@@ -71,6 +71,9 @@ def install_go(tmp_path, monkeypatch):
     return install
 
 
+KUBECTL = f"bin/linux/{ARCH}/kubectl"
+
+
 def run(release: Release, capsys) -> tuple[int, str]:
     code = building.main(["--version", release.version, "--arch", release.arch, "--output", str(release.output)])
     return code, capsys.readouterr().err
@@ -180,9 +183,12 @@ def test_a_build_leaves_what_a_mirror_of_the_release_holds(release, install_go, 
     code, said = run(release, capsys)
     assert code == 0, said
     assert builds(log)[:4] == ["kubeadm", "kubelet", "kubectl", "cluster"]
-    files = ["kubeadm", "kubectl", "kubelet", f"kubernetes-images-{ARCH}.tar"]
-    shown = sorted(name for name in os.listdir(release.output) if not name.startswith("."))
-    assert shown == sorted([*files, *(f"{name}.sha256" for name in files)])
+    programs = [f"bin/linux/{ARCH}/{name}" for name in ("kubeadm", "kubectl", "kubelet")]
+    files = [*programs, f"kubernetes-images-{ARCH}.tar"]
+    found = {path.relative_to(release.output).as_posix() for path in release.output.rglob("*") if path.is_file()}
+    assert {name for name in found if not name.startswith(".")} == {
+        f"{name}{end}" for name in files for end in ("", ".sha256")
+    }
     for name in files:
         digest = hashlib.sha256((release.output / name).read_bytes()).hexdigest()
         assert (release.output / f"{name}.sha256").read_text() == digest
@@ -248,10 +254,10 @@ def test_another_compiler_builds_again(release, install_go):
 def test_a_missing_file_is_built_again(release, install_go):
     log = install_go()
     building.build(release)
-    (release.output / "kubectl").unlink()
+    (release.output / KUBECTL).unlink()
     building.build(release)
     assert builds(log).count("kubectl") == 2
-    assert (release.output / "kubectl").is_file()
+    assert (release.output / KUBECTL).is_file()
 
 
 def test_a_changed_source_builds_again(release, install_go, monkeypatch, tmp_path):
@@ -284,7 +290,7 @@ def test_what_an_interrupted_build_left_is_not_used(release, install_go):
 def test_a_folder_that_is_being_filled_does_not_count_as_finished(release, install_go, monkeypatch):
     install_go()
     building.build(release)
-    (release.output / "kubectl").unlink()
+    (release.output / KUBECTL).unlink()
     monkeypatch.setattr(building.hashlib, "file_digest", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         building.build(release)
