@@ -1,7 +1,7 @@
-"""Which programs the hosts of tests and of the demo get: a mirror's, downloaded ones, or the stand-in.
+"""Which programs the hosts of tests and of the demo get: a mirror's, downloaded ones, or what this machine builds.
 
-`python -m tests.programs` says it in words; with `--mirror INVENTORY` it prints the mirror folder to use, or nothing
-where the real programs can be downloaded.
+`python -m tests.programs` says it in words; with `--mirror DISTRIBUTION` it prints the mirror folder to use, or nothing
+where the real programs can be downloaded. A folder in BOOTSTRAP_MIRROR counts where it holds the version that is wanted.
 """
 
 import argparse
@@ -10,65 +10,96 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-VERSION = "v1.36.3+k3s1"
-NEXT_VERSION = "v1.36.4+k3s1"
-STANDIN = Path(__file__).parent / "standins" / "k3s" / "build.py"
-UPSTREAM = "https://github.com/k3s-io/k3s/releases/download/v1.36.3%2Bk3s1/sha256sum-amd64.txt"
+HERE = Path(__file__).parent
 
 
-def build_standin(*versions: str) -> Path:
-    """A mirror folder with the stand-in, in the release's layout; built once and kept in the cache."""
-    folder = user_cache_path("bootstrap") / "standins" / "k3s"
-    for version in versions:
-        command = [
-            sys.executable,
-            str(STANDIN),
-            "--version",
-            version,
-            "--arch",
-            "amd64",
-            "--output",
-            str(folder / version),
-        ]
-        subprocess.run(command, check=True, stdout=sys.stderr)
-    return folder
+@dataclass(frozen=True)
+class Supply:
+    """Where one distribution's programs come from: `url` answers where they can be downloaded, `builder` is our own."""
+
+    versions: Sequence[str]  # the first is what hosts get, a second is what they go to
+    url: str
+    builder: Path
+    folder: str  # below the cache
+    words: str  # what our own build is
+
+    def build(self, *versions: str) -> Path:
+        """A mirror folder in the release's layout; built once and kept in the cache."""
+        folder = user_cache_path("bootstrap") / self.folder
+        for version in versions:
+            command = [sys.executable, str(self.builder), "--version", version, "--output", str(folder / version)]
+            subprocess.run(command, check=True, stdout=sys.stderr, env={"GOTOOLCHAIN": "auto", **os.environ})
+        return folder
+
+    def find_given(self) -> Path | None:
+        """BOOTSTRAP_MIRROR, if it has this distribution's version."""
+        given = os.environ.get("BOOTSTRAP_MIRROR")
+        holds = given and any(Path(given).rglob(self.versions[0]))
+        return Path(given) if given and holds else None
+
+    def find_mirror(self) -> Path:
+        """For tests: what is given, else what is built here."""
+        return self.find_given() or self.build(*self.versions)
 
 
-def can_download() -> bool:
+SUPPLIES = {
+    "kubeadm": Supply(
+        versions=("v1.36.3",),
+        url="https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kubeadm.sha256",
+        builder=HERE / "kubernetes" / "build.py",
+        folder="kubernetes",
+        words="the real Kubernetes, built from its Go modules",
+    ),
+    "k3s": Supply(
+        versions=("v1.36.3+k3s1", "v1.36.4+k3s1"),
+        url="https://github.com/k3s-io/k3s/releases/download/v1.36.3%2Bk3s1/sha256sum-amd64.txt",
+        builder=HERE / "standins" / "k3s" / "build.py",
+        folder="standins/k3s",
+        words="a STAND-IN for k3s (a mirror folder in BOOTSTRAP_MIRROR brings the real one)",
+    ),
+}
+
+
+def can_download(url: str) -> bool:
     """Whether the release can be reached from here within seconds."""
     try:
-        with urllib.request.urlopen(UPSTREAM, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
 
 
-def find_mirror() -> str:
-    """BOOTSTRAP_MIRROR; nothing where k3s can be downloaded; else a folder with the stand-in."""
-    given = os.environ.get("BOOTSTRAP_MIRROR", "")
-    return given or ("" if can_download() else str(build_standin(VERSION)))
+def find_demo_mirror(supply: Supply) -> str:
+    """A folder; nothing where the programs can be downloaded."""
+    given = supply.find_given()
+    if given:
+        return str(given)
+    return "" if can_download(supply.url) else str(supply.build(supply.versions[0]))
 
 
-def describe(mirror: str) -> str:
-    if not mirror:
-        return "the real k3s, downloaded from its releases"
-    if Path(mirror) == user_cache_path("bootstrap") / "standins" / "k3s":
-        return (
-            "a STAND-IN for k3s: the real one can't be downloaded here (a mirror folder in BOOTSTRAP_MIRROR brings it)"
-        )
-    return f"what the mirror {mirror} holds"
+def describe(supply: Supply) -> str:
+    given = supply.find_given()
+    return f"what the mirror {given} holds" if given else supply.words
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mirror", action="store_true")
-    arguments, _ = parser.parse_known_args()
-    mirror = find_mirror()
-    print(mirror if arguments.mirror else f"hosts get {describe(mirror)}")
+    parser.add_argument("--mirror", choices=sorted(SUPPLIES))
+    parser.add_argument("--build", action="store_true", help="everything that tests on hosts need")
+    arguments = parser.parse_args()
+    if arguments.mirror:
+        print(find_demo_mirror(SUPPLIES[arguments.mirror]))
+        return
+    for distribution, supply in SUPPLIES.items():
+        if arguments.build:
+            supply.find_mirror()
+        print(f"{distribution}: {describe(supply)}")
 
 
 if __name__ == "__main__":

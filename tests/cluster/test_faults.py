@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.cluster.conftest import COMMON, Done, Repository, fresh, snapshot
+from tests.cluster.conftest import Done, Repository, fresh, snapshot
 
 pytestmark = pytest.mark.sandbox
 
@@ -32,8 +32,7 @@ def test_a_worker_whose_sshd_is_stopped_does_not_stop_the_others(repository: Rep
     repository.hosts.ssh("h3", "systemctl stop ssh.socket ssh.service 2>/dev/null; true")
     done = repository.apply(code=4)
     assert "h3" in done.text
-    items = json.loads(repository.hosts.ssh("h1", "k3s kubectl get --raw /api/v1/nodes"))["items"]
-    assert {item["metadata"]["name"] for item in items} == {"h1", "h2"}
+    assert set(repository.nodes()) == {"h1", "h2"}
     repository.hosts.sandbox.cut("h3")
     repository.hosts.sandbox.start("h3")
     repository.apply()
@@ -47,8 +46,7 @@ def test_a_worker_that_fails_does_not_stop_the_others_and_the_cause_is_shown(rep
     done = repository.apply(code=None)
     assert done.code != 0
     assert "h3" in done.text
-    items = json.loads(repository.hosts.ssh("h1", "k3s kubectl get --raw /api/v1/nodes"))["items"]
-    assert "h2" in {item["metadata"]["name"] for item in items}
+    assert "h2" in repository.nodes()
     repository.hosts.ssh("h3", "rm /usr/local/sbin/sha256sum")
     repository.apply()
 
@@ -101,7 +99,9 @@ def test_a_cgroup_v1_host_is_refused_with_the_two_ways_out(repository: Repositor
     fresh(repository, 1, 0)
     if repository.hosts.ssh("h1", "stat -fc %T /sys/fs/cgroup").strip() == "cgroup2fs":
         pytest.skip("this machine has cgroup v2 only: there is no cgroup v1 host to refuse")
-    repository.write_topology(1, 0, common=COMMON.replace("kubelet-arg: [fail-cgroupv1=false]", ""))
+    repository.write_topology(
+        1, 0, native=repository.distribution.native.replace("kubelet-arg: [fail-cgroupv1=false]", "")
+    )
     refuse(repository, "cgroup", "fail-cgroupv1")
 
 
@@ -210,9 +210,9 @@ def test_a_wrong_token_is_refused_before_a_member_is_locked_out(repository: Repo
     repository.environment["HOME_TOKEN"] = "4fQz81LmTx72VbKc93RwYp65"
     fresh(repository, 1, 1, head="token: ${env:HOME_TOKEN}\n")
     repository.apply()
-    before = snapshot(repository.hosts, "h1")
+    before = snapshot(repository, "h1")
     repository.environment["HOME_TOKEN"] = "Hn7dS2kGq94XvWb81ZtMc30e"
     refused = repository.apply(code=1)
     assert "not the cluster's token" in refused.text
     assert "Hn7d" not in refused.text
-    assert snapshot(repository.hosts, "h1") == before
+    assert snapshot(repository, "h1") == before

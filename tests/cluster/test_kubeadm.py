@@ -42,7 +42,9 @@ kubeadm:
 def home(tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts) -> Repository:
     """A repository for the Kubernetes that tests/kubernetes/build.py has built on this machine."""
     folder = user_cache_path("bootstrap") / "kubernetes"
-    if not (folder / VERSION / "bin/linux/amd64/kubeadm").is_file():  # hosts have no way out, so it is built before they are up
+    if not (
+        folder / VERSION / "bin/linux/amd64/kubeadm"
+    ).is_file():  # hosts have no way out, so it is built before they are up
         pytest.skip(
             f"no real Kubernetes is here; this builds it: {BUILD} --version {VERSION} --output {folder / VERSION}"
         )
@@ -74,12 +76,12 @@ def test_a_real_control_plane_and_a_worker_come_up_verified(home: Repository) ->
 
 
 def test_the_second_apply_does_nothing_and_writes_nothing(home: Repository) -> None:
-    before = {host: snapshot(home.hosts, host) for host in ("h1", "h2")}
+    before = {host: snapshot(home, host) for host in ("h1", "h2")}
     done = home.apply()
     assert "nothing to do" in done.text
     volatile = ("/var/lib/containerd", "/var/lib/etcd", "/etc/kubernetes/tmp")
     for host in ("h1", "h2"):
-        changed = set(snapshot(home.hosts, host).items()) ^ set(before[host].items())
+        changed = set(snapshot(home, host).items()) ^ set(before[host].items())
         assert {path for path, _ in changed if not path.startswith(volatile)} == set()
 
 

@@ -1,7 +1,5 @@
 """A host with OpenRC in place of systemd: the same cluster, the same promises."""
 
-import json
-
 import pytest
 
 from tests.cluster.conftest import Repository
@@ -26,15 +24,10 @@ def write(repository: Repository, roles: dict[str, str]) -> None:
     repository.run("lock")
 
 
-def nodes(repository: Repository, asked: str) -> set[str]:
-    items = json.loads(repository.hosts.ssh(asked, "k3s kubectl get --raw /api/v1/nodes"))["items"]
-    return {item["metadata"]["name"] for item in items}
-
-
 def test_an_openrc_worker_joins_and_the_second_apply_does_nothing(openrc: Repository) -> None:
     write(openrc, {"h1": "controller+worker", OPENRC: "worker"})
     openrc.apply()
-    assert nodes(openrc, "h1") == {"h1", OPENRC}
+    assert set(openrc.nodes()) == {"h1", OPENRC}
     assert openrc.plan_is_empty()
     openrc.inventory.write_text(openrc.inventory.read_text() + "  agent: {node-external-ip: 192.0.2.7}\n")
     openrc.apply()
@@ -45,7 +38,7 @@ def test_an_openrc_worker_joins_and_the_second_apply_does_nothing(openrc: Reposi
 def test_an_openrc_controller_founds_and_reset_leaves_nothing(openrc: Repository) -> None:
     write(openrc, {OPENRC: "controller+worker"})
     openrc.apply()
-    assert nodes(openrc, OPENRC) == {OPENRC}
+    assert set(openrc.nodes(OPENRC)) == {OPENRC}
     assert openrc.plan_is_empty()
     openrc.run("reset", "--confirm", "home")
     left = openrc.hosts.ssh(

@@ -1,18 +1,16 @@
 """Another version in the inventory: locked, shown, then replaced host by host."""
 
-import json
-
 import pytest
 
 from tests.cluster.conftest import Repository, fresh
-from tests.programs import NEXT_VERSION, VERSION
+from tests.cluster.distribution import K3S
 
 pytestmark = pytest.mark.sandbox
+VERSION, NEXT_VERSION = K3S.version, K3S.next_version
 
 
 def versions(repository: Repository) -> set[str]:
-    items = json.loads(repository.hosts.ssh("h1", "k3s kubectl get --raw /api/v1/nodes"))["items"]
-    return {item["status"]["nodeInfo"]["kubeletVersion"] for item in items}
+    return {node["status"]["nodeInfo"]["kubeletVersion"] for node in repository.nodes().values()}
 
 
 def test_a_new_version_is_refused_without_a_lock_and_then_rolled_out(repository: Repository) -> None:
