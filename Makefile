@@ -5,9 +5,10 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=BOOTSTRAP_MIRROR,XDG_CACHE_HOME,CI)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=BOOTSTRAP_MIRROR,XDG_CACHE_HOME,CI,GOTOOLCHAIN)
 STAMP := $(VENV)/.installed
 PYTHON ?= python3
+DEMO ?= kubeadm
 
 .PHONY: help demo demo-shell demo-down test unit lint sandbox-tests setup system-packages bench clean
 
@@ -25,17 +26,17 @@ $(STAMP): pyproject.toml
 	@$(BIN)/pip --quiet --disable-pip-version-check install --editable '.[dev]'
 	@touch $@
 
-demo: setup ## a verified cluster on throw-away hosts on this machine
-	@$(SUDO) env PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo up
+demo: setup ## a verified Kubernetes on throw-away hosts on this machine (DEMO=k3s: with k3s)
+	@$(SUDO) env PATH="$(CURDIR)/$(BIN):$$PATH" DEMO=$(DEMO) tools/demo up
 
 demo-shell: ## a shell among the demo's hosts
-	@$(SUDO) env PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo shell
+	@$(SUDO) env PATH="$(CURDIR)/$(BIN):$$PATH" DEMO=$(DEMO) tools/demo shell
 
 demo-down: ## end the demo, leave nothing
-	@$(SUDO) env PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo down
+	@$(SUDO) env PATH="$(CURDIR)/$(BIN):$$PATH" DEMO=$(DEMO) tools/demo down
 
 unit: $(STAMP) ## the tests that need neither root nor hosts
-	@$(BIN)/pytest -q -m 'not sandbox' --ignore=tests/sandbox_hosts --ignore=tests/cluster
+	@$(BIN)/pytest -q -n auto -m 'not sandbox' --ignore=tests/sandbox_hosts --ignore=tests/cluster
 
 lint: $(STAMP) ## style, types, import contracts
 	@$(BIN)/ruff check .
