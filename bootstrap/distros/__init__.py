@@ -7,6 +7,7 @@ from bootstrap.driver import Driver
 DISTROS = {
     "k3s": "bootstrap.distros.k3s",
     "kubeadm": "bootstrap.distros.kubeadm",
+    "k0s": "bootstrap.distros.k0s",
 }
 
 

@@ -12,6 +12,7 @@ class Role(StrEnum):
     CONTROLLER = "controller"
     CONTROLLER_WORKER = "controller+worker"
     WORKER = "worker"
+    SINGLE = "single"  # a cluster of one node that nobody can join, where the distribution has such a thing
 
     @property
     def controls(self) -> bool:

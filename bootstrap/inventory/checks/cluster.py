@@ -13,7 +13,9 @@ TOKEN_KINDS = ("env", "file", "secret", "command")
 EXTERNAL_DATASTORE: dict[str, tuple[Path, ...]] = {
     "k3s": (("config", "datastore-endpoint"), ("server", "datastore-endpoint")),
     "kubeadm": (("cluster", "etcd", "external"),),
+    "k0s": (("config", "storage", "etcd", "externalCluster"), ("config", "storage", "kine", "dataSource")),
 }
+HAVE_SINGLE = ("k0s",)  # distributions with the role `single`
 REPELLING = ("NoSchedule", "NoExecute")
 
 
@@ -24,6 +26,7 @@ def check_cluster(draft: Draft, problems: Problems) -> None:
         attempt(problems, ("mirror",), check_mirror, mirror)
     if draft.entries and draft.roles_are_known(problems):
         check_roles(draft, problems)
+        check_single(draft, problems)
         check_quorum(draft, problems)
 
 
@@ -62,6 +65,20 @@ def check_roles(draft: Draft, problems: Problems) -> None:
     elif all(repels(entry, draft) for entry in draft.entries if roles[entry.name].takes_work):
         message = "nothing ordinary can be scheduled: every host that takes work has a NoSchedule or NoExecute taint"
         problems.add_at_key(("hosts",), message, "leave one host without it, or use PreferNoSchedule")
+
+
+def check_single(draft: Draft, problems: Problems) -> None:
+    """A single node is a whole cluster: nobody can join it, so nobody stands beside it."""
+    distro = draft.document.get("distro", "")
+    for entry in draft.entries:
+        if entry.settings.get("role") != Role.SINGLE:
+            continue
+        if distro not in HAVE_SINGLE:
+            hint = "did you mean `controller+worker`? It takes pods as well, and others may join it later"
+            problems.add((*entry.path, "role"), f"{distro} has no role `single`", hint)
+        elif len(draft.entries) > 1:
+            message = f"`single` stands alone, and here are {len(draft.entries)} hosts: nobody can join a single node"
+            problems.add((*entry.path, "role"), message, "make it `controller+worker`, and the others can join")
 
 
 def check_quorum(draft: Draft, problems: Problems) -> None:

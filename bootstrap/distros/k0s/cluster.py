@@ -1,0 +1,105 @@
+"""What the facts say about a k0s cluster as a whole: who founds, who is in, whom to ask. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from bootstrap.control_plane import ControlPlane, is_ready, is_running
+from bootstrap.distros.k0s.layout import CONTROLLER, lookup, pki_folder, runs_etcd
+from bootstrap.distros.k0s.probes import has_trace, kubectl_on
+from bootstrap.facts import answers_api
+from bootstrap.model import Host, HostFacts
+from bootstrap.plan import filled_content, find_artifact
+
+
+@dataclass(frozen=True)
+class Cluster(ControlPlane):
+    """Answers about one inventory and the facts of its hosts."""
+
+    service = CONTROLLER
+    holding = "holds the cluster"
+
+    def holds_cluster(self, facts: HostFacts) -> bool:
+        """A controller with data of its own, unless an unfinished try left it, or its etcd was told to go.
+
+        A k0s that is down starts again from its data, so data that nobody vouches for is kept.
+        """
+        if not self._has_data(facts):
+            return False
+        if answers_api(facts):
+            return True
+        on_record = bool(facts.record and facts.record.applied)
+        return not self._has_left(facts) and (on_record or not has_trace(facts, "unfinished"))
+
+    def _has_data(self, facts: HostFacts) -> bool:
+        """Data elsewhere leaves keys only, which a kept identity lays down too: then only a service that runs, or the record, tells."""
+        if has_trace(facts, "etcd") or has_trace(facts, "sqlite"):
+            return True
+        known = is_running(facts, CONTROLLER) or bool(facts.record and facts.record.applied)
+        return not self.has_embedded_data and has_trace(facts, "authority") and known
+
+    def _has_left(self, facts: HostFacts) -> bool:
+        """The etcd of others goes on without this controller: its own starts no more."""
+        if not self.runs_etcd or not self.etcd_members:
+            return False
+        return self.address(self.plan_input.inventory.host(facts.host)) not in self.etcd_members.values()
+
+    @cached_property
+    def runs_etcd(self) -> bool:
+        return runs_etcd(self.plan_input.inventory)
+
+    @cached_property
+    def has_embedded_data(self) -> bool:
+        """Whether the data lies on the controllers: in etcd, or in the file of kine's default."""
+        config = self.plan_input.inventory.native.get("config") or {}
+        return self.runs_etcd or not (
+            lookup(config, "storage", "etcd", "externalCluster") or lookup(config, "storage", "kine", "dataSource")
+        )
+
+    @property
+    def has_etcd(self) -> bool:
+        return bool(self.members) and self.runs_etcd
+
+    @cached_property
+    def networked(self) -> bool:
+        """Whether k0s brings the network: without one Nodes stay NotReady until a CNI is there."""
+        return lookup(self.plan_input.inventory.native, "config", "network", "provider") != "custom"
+
+    @cached_property
+    def etcd_members(self) -> Mapping[str, str]:
+        """Address by etcd's own name of every member, as a controller that answers tells; empty when none does."""
+        answering = (self.facts(host) for host in self.controllers if answers_api(self.facts(host)))
+        return next((found for facts in answering if (found := facts.values.get("members"))), {})
+
+    @cached_property
+    def voters(self) -> Mapping[str, bool]:
+        """Every etcd member, by the inventory's name where it has one, and whether it works."""
+        names = {self.address(host): host.name for host in self.plan_input.inventory.controllers}
+        found = (names.get(address, name) for name, address in self.etcd_members.items())
+        return {name: self.works(name) for name in found}
+
+    def works(self, name: str) -> bool:
+        """A controller without work has no Node, so its own API is asked; of a stranger only its Node can tell."""
+        facts = self.plan_input.facts.get(name)
+        if facts is not None:
+            return answers_api(facts)
+        return name not in self.plan_input.unreachable and is_ready((self.nodes or {}).get(name) or {})
+
+    @cached_property
+    def authority(self) -> str:
+        """The CA that the cluster has, or will be founded with where the inventory keeps one; else empty."""
+        if self.members:
+            return str(self.facts(self.founder).values.get("ca") or "")
+        kept = find_artifact(self.plan_input, self.founder.name, f"{pki_folder(self.founder)}/ca.crt")
+        return filled_content(self.plan_input, kept).strip() if kept else ""
+
+    def is_member(self, host: Host) -> bool:
+        """In the cluster: a controller with its data, a worker whose kubelet trusts this cluster's CA."""
+        facts = self.facts(host)
+        if host.role.controls:
+            return self.holds_cluster(facts)
+        return has_trace(facts, "kubelet") and bool(self.authority) and facts.values.get("ca") == self.authority
+
+    def kubectl(self) -> tuple[str, ...]:
+        """Words that start kubectl on the controller that is asked."""
+        return kubectl_on(self.founder)
