@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bootstrap.distros import find_driver
-from bootstrap.distros.kubeadm.layout import JOIN, RUNTIME_FILES
+from bootstrap.distros.kubeadm.layout import JOIN, PKI, RUNTIME_FILES
+from bootstrap.distros.kubeadm.payloads import PKI_FILES
 from bootstrap.distros.kubeadm.probes import API_MANIFEST, CA, KUBELET_CONF, UNFINISHED, parse_members
 from bootstrap.driver import PlanInput
 from bootstrap.errors import PlanRefusedError
@@ -182,3 +183,17 @@ def test_a_host_whose_swap_was_turned_off_gets_it_back(tmp_path: Path) -> None:
     prepare = next(a.content for a in artifacts if a.path.endswith("kubeadm-prepare.sh"))
     assert ": >/var/lib/bootstrap/swap-was-on" in prepare
     assert any("swap-was-on ] || { systemctl unmask --quiet swap.target" in script for script in scripts)
+
+
+def test_authorities_other_than_the_cluster_has_are_refused(tmp_path: Path) -> None:
+    kept = "".join(f"    {name}: ${{env:KEPT}}\n" for name in PKI_FILES)
+    inventory = load(tmp_path, f"{ENDPOINT}kubeadm:\n  runtime: packages\n  cni: none\n  pki:\n{kept}")
+    files = {f"{PKI}/{name}": "${env:KEPT}\n" for name in PKI_FILES}  # no value is filled in here
+    founder = member("one", "one")
+    same = replace(founder, files=seen("one", files=files).files)
+    assert plan(inventory, same, blank("two"), blank("three"))
+    other = replace(founder, files=seen("one", files={**files, f"{PKI}/ca.crt": "of the cluster\n"}).files)
+    with pytest.raises(PlanRefusedError) as caught:
+        plan(inventory, other, blank("two"), blank("three"))
+    assert "pki.ca.crt is fixed" in caught.value.why
+    assert "one" in caught.value.why

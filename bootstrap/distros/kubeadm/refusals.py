@@ -8,10 +8,11 @@ import yaml
 from bootstrap.control_plane import is_ready, refuse_changes
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.drift import PLACES
-from bootstrap.distros.kubeadm.files import cluster_documents
-from bootstrap.distros.kubeadm.layout import CONFLIST
+from bootstrap.distros.kubeadm.files import cluster_documents, pki_artifacts
+from bootstrap.distros.kubeadm.layout import CONFLIST, PKI
 from bootstrap.distros.kubeadm.probes import API_MANIFEST, KUBELET_CONF, UNFINISHED, has_trace
 from bootstrap.distros.kubeadm.versions import GRAMMAR, Version, parse_version
+from bootstrap.plan import filled_content
 
 # Fields of ClusterConfiguration that certificates, addresses or data were made with: path -> default.
 FIXED: Mapping[str, str] = {
@@ -34,6 +35,7 @@ def refuse_impossible_changes(cluster: Cluster) -> None:
             *_role_changes(cluster),
             *_fixed_changes(cluster),
             *_separate_clusters(cluster),
+            *_authority_changes(cluster),
             *_version_changes(cluster),
             *_network_changes(cluster),
         ]
@@ -79,6 +81,18 @@ def _separate_clusters(cluster: Cluster) -> Iterator[str]:
     for name, authority in authorities.items():
         if authority and first and authority != first:
             yield f"{name} serves another cluster than {next(iter(authorities))}: their CAs differ"
+
+
+def _authority_changes(cluster: Cluster) -> Iterator[str]:
+    """Every certificate and every token of the cluster was signed with the files that its controllers hold."""
+    plan_input = cluster.plan_input
+    for host in cluster.members:
+        for artifact in pki_artifacts(plan_input.inventory, host):
+            there = cluster.facts(host).files.get(artifact.path)
+            wanted = filled_content(plan_input, artifact)
+            if there and there.content is not None and there.content.strip() != wanted.strip():
+                name = artifact.path.removeprefix(f"{PKI}/")
+                yield f"pki.{name} is fixed when the cluster is made: {host.name} holds another one"
 
 
 def _version_changes(cluster: Cluster) -> Iterator[str]:
