@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"standin/kube"
 )
 
 const nodePasswordFile = "/etc/rancher/node/password"
@@ -41,7 +43,7 @@ type agent struct {
 func runAgent(args []string) error {
 	expanded, err := expandArguments("agent", args)
 	if err != nil {
-		fatalf("%v", err)
+		kube.Fatalf("%v", err)
 	}
 	opts, err := parseRole("agent", expanded)
 	if err != nil {
@@ -73,7 +75,7 @@ func (a *agent) start() error {
 	a.token = a.opts.text("token")
 	if file := a.opts.text("token-file"); file != "" {
 		var err error
-		if a.token, err = readTokenFile(file); err != nil {
+		if a.token, err = kube.ReadLine(file); err != nil {
 			return err
 		}
 	}
@@ -84,7 +86,7 @@ func (a *agent) start() error {
 	if a.serverURL == "" {
 		return errors.New("--server is required")
 	}
-	infof("Starting k3s agent %s (%s)", version, commit)
+	kube.Infof("Starting k3s agent %s (%s)", version, commit)
 	if err := a.prepare(); err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func (a *agent) start() error {
 	a.retrieve()
 	a.learnServers()
 	if err := a.run(); err != nil {
-		errorf("Shutdown request received: %q", err.Error())
+		kube.Errorf("Shutdown request received: %q", err.Error())
 	}
 	return errCanceled
 }
@@ -141,7 +143,7 @@ func (a *agent) validateToken() {
 			a.token = found.String()
 			return
 		}
-		errorf("Failed to validate connection to cluster at %s: %v", a.serverURL, err)
+		kube.Errorf("Failed to validate connection to cluster at %s: %v", a.serverURL, err)
 		time.Sleep(2 * time.Second)
 	}
 }
@@ -156,7 +158,7 @@ func (a *agent) retrieve() {
 		}
 		reason := err.Error()
 		a.refusal.Store(&reason)
-		infof("Waiting to retrieve agent configuration; server is not ready: %v", err)
+		kube.Infof("Waiting to retrieve agent configuration; server is not ready: %v", err)
 		time.Sleep(5*time.Second + time.Duration(rand.Int63n(int64(5*time.Second))))
 	}
 }
@@ -209,9 +211,9 @@ func (a *agent) appendNodeID() error {
 		return nil
 	}
 	file := filepath.Join(filepath.Dir(nodePasswordFile), "id")
-	id, err := readTokenFile(file)
+	id, err := kube.ReadLine(file)
 	if os.IsNotExist(err) {
-		id = randomHex(4)
+		id = kube.RandomHex(4)
 		err = os.WriteFile(file, []byte(id+"\n"), 0o644)
 	}
 	if !strings.HasSuffix(a.nodeName, "-"+id) {
@@ -229,29 +231,29 @@ func checkRegistries(path string) error {
 	if err != nil {
 		return err
 	}
-	document, err := parseYAML(string(content))
+	document, err := kube.ParseYAML(string(content))
 	if err != nil {
 		return err
 	}
-	if _, ok := document.(*yamlMap); document != nil && !ok {
+	if _, ok := document.(*kube.YamlMap); document != nil && !ok {
 		return errors.New("yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into registries.Registry")
 	}
 	return nil
 }
 
 func nodePassword() (string, error) {
-	password, err := readTokenFile(nodePasswordFile)
+	password, err := kube.ReadLine(nodePasswordFile)
 	if !os.IsNotExist(err) {
 		return password, err
 	}
-	password = randomHex(16)
+	password = kube.RandomHex(16)
 	return password, os.WriteFile(nodePasswordFile, []byte(password+"\n"), 0o600)
 }
 
 // nodeCertificate asks for a certificate in the node's name. After a refused client certificate the request is sent
 // again without one, and with the body already read when no password goes along: that never succeeds.
 func (a *agent) nodeCertificate(info *access, name string) error {
-	csr, err := requestFor(a.certPath(name) + ".key")
+	csr, err := kube.RequestFor(a.certPath(name) + ".key")
 	if err != nil {
 		return fmt.Errorf("failed to create certificate request %s: %w", a.certPath(name)+".crt", err)
 	}
@@ -275,7 +277,7 @@ func (a *agent) nodeCertificate(info *access, name string) error {
 	withCert := len(client.Transport.(*http.Transport).TLSClientConfig.Certificates) > 0
 	if response.StatusCode == 401 && withCert {
 		response.Body.Close()
-		infof("Node authorization rejected, retrying without client certificate authentication")
+		kube.Infof("Node authorization rejected, retrying without client certificate authentication")
 		return fmt.Errorf("Post %q: http: ContentLength=%d with Body length 0", info.url+path, len(csr))
 	}
 	if response.StatusCode == 403 {
@@ -295,7 +297,7 @@ func (a *agent) nodeCertificate(info *access, name string) error {
 }
 
 func (a *agent) plainCertificate(info *access, name string) error {
-	csr, err := requestFor(a.certPath(name) + ".key")
+	csr, err := kube.RequestFor(a.certPath(name) + ".key")
 	if err != nil {
 		return err
 	}
@@ -402,7 +404,7 @@ func (b *balancer) set(servers []string) {
 	os.MkdirAll(filepath.Dir(b.file), 0o700)
 	content, _ := json.MarshalIndent(balancerFile{b.serverURL, servers}, "", "  ")
 	os.WriteFile(b.file, content, 0o600)
-	infof("Updated load balancer k3s-agent-load-balancer server addresses -> %v [default: %s]", servers, b.first)
+	kube.Infof("Updated load balancer k3s-agent-load-balancer server addresses -> %v [default: %s]", servers, b.first)
 }
 
 func (b *balancer) candidates() []string {
@@ -429,7 +431,7 @@ func (b *balancer) listen(address string) error {
 	if err != nil {
 		return err
 	}
-	infof("Running load balancer k3s-agent-load-balancer %s -> %v [default: %s]", address, b.servers, b.first)
+	kube.Infof("Running load balancer k3s-agent-load-balancer %s -> %v [default: %s]", address, b.servers, b.first)
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -486,7 +488,7 @@ func (s *server) localAgent() (*agent, error) {
 		return nil, nil
 	}
 	a := &agent{opts: s.opts, role: "server", args: s.args, dir: filepath.Join(filepath.Dir(s.dir), "agent"),
-		serverURL: "https://127.0.0.1:" + s.opts.text("https-listen-port"), token: formatToken("node:"+s.passwd.secrets["node"], s.serverCA.pem)}
+		serverURL: "https://127.0.0.1:" + s.opts.text("https-listen-port"), token: formatToken("node:"+s.passwd.secrets["node"], s.serverCA.PEM)}
 	a.proxyURL = a.serverURL
 	if err := a.prepare(); err != nil {
 		return nil, err
@@ -506,7 +508,7 @@ func (s *server) agentName() string {
 	return s.nodeName
 }
 
-func (a *agent) kubelet() (*kubeClient, error) {
+func (a *agent) kubeletClient() (*kube.KubeClient, error) {
 	pair, err := tls.LoadX509KeyPair(a.certPath("client-kubelet")+".crt", a.certPath("client-kubelet")+".key")
 	if err != nil {
 		return nil, err
@@ -515,5 +517,5 @@ func (a *agent) kubelet() (*kubeClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newKubeClient(a.proxyURL, bytes.TrimSpace(ca), &pair), nil
+	return kube.NewKubeClient(a.proxyURL, bytes.TrimSpace(ca), &pair), nil
 }

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"standin/kube"
 )
 
 // sharedFiles are the files (below <data-dir>/server) that all servers have in common.
@@ -46,10 +48,8 @@ func (s *server) etcdDir() string     { return filepath.Join(s.dir, "db", "etcd"
 func (s *server) etcdJournal() string { return filepath.Join(s.etcdDir(), "member", "wal", "0.wal") }
 func (s *server) sqliteFile() string  { return filepath.Join(s.dir, "db", "state.db") }
 
-func exists(path string) bool { _, err := os.Stat(path); return err == nil }
-
 func (s *server) bootstrap() error {
-	initialized := exists(filepath.Dir(s.etcdJournal()))
+	initialized := kube.Exists(filepath.Dir(s.etcdJournal()))
 	joinURL, endpoint := s.opts.text("server"), s.opts.text("datastore-endpoint")
 	s.etcd = initialized || endpoint == "" && (s.opts.enabled("cluster-init") || s.opts.enabled("cluster-reset") || s.token != "" && joinURL != "")
 	switch {
@@ -58,10 +58,10 @@ func (s *server) bootstrap() error {
 	case !s.etcd:
 		return s.bootstrapFromSQLite()
 	case initialized:
-		infof("Managed etcd cluster bootstrap already complete and initialized")
+		kube.Infof("Managed etcd cluster bootstrap already complete and initialized")
 		return s.reconcileMember(joinURL)
 	case joinURL == "":
-		infof("Managed etcd cluster initializing")
+		kube.Infof("Managed etcd cluster initializing")
 		return nil
 	}
 	return s.bootstrapFromPeer(joinURL)
@@ -90,7 +90,7 @@ func (s *server) currentToken() string {
 	if s.token != "" {
 		return s.token
 	}
-	stored, _ := readTokenFile(filepath.Join(s.dir, "token"))
+	stored, _ := kube.ReadLine(filepath.Join(s.dir, "token"))
 	return stored
 }
 
@@ -102,17 +102,17 @@ func bootstrapKey(secret string) string {
 var errOtherToken = errors.New("bootstrap data already found and encrypted with different token")
 
 // storedFiles reads the shared files out of a datastore. Nil when there are none yet.
-func storedFiles(content *state, token string) (map[string]sharedFile, error) {
+func storedFiles(content *kube.State, token string) (map[string]sharedFile, error) {
 	secret, err := normalizeToken(token)
 	if err != nil {
 		return nil, err
 	}
-	found, _ := content.list("/bootstrap/")
+	found, _ := content.List("/bootstrap/")
 	if len(found) == 0 {
 		return nil, nil
 	}
 	for _, item := range found {
-		if item.key == bootstrapKey(secret) {
+		if item.Key == bootstrapKey(secret) {
 			files := map[string]sharedFile{}
 			return files, json.Unmarshal(item.Value, &files)
 		}
@@ -123,13 +123,13 @@ func storedFiles(content *state, token string) (map[string]sharedFile, error) {
 func (s *server) bootstrapFromSQLite() error {
 	token := s.currentToken()
 	if token == "" {
-		infof("Datastore connection validated successfully, proceeding with bootstrap data generation")
+		kube.Infof("Datastore connection validated successfully, proceeding with bootstrap data generation")
 		return nil
 	}
-	content := newState()
-	if exists(s.sqliteFile()) {
+	content := kube.NewState()
+	if kube.Exists(s.sqliteFile()) {
 		var err error
-		if content, err = readDatastore(s.sqliteFile()); err != nil {
+		if content, err = kube.ReadDatastore(s.sqliteFile()); err != nil {
 			return err
 		}
 	}
@@ -138,22 +138,10 @@ func (s *server) bootstrapFromSQLite() error {
 		return err
 	}
 	if files == nil {
-		infof("Bootstrap key locked for initial create")
+		kube.Infof("Bootstrap key locked for initial create")
 		return nil
 	}
 	return s.reconcile(files)
-}
-
-// readDatastore opens a member's file and applies all of its log, without starting it.
-func readDatastore(path string) (*state, error) {
-	c, err := openConsensus(path, nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, entry := range c.log {
-		c.state.apply(entry.Index, entry.Op)
-	}
-	return c.state, nil
 }
 
 func (s *server) knownCA() []byte {
@@ -174,13 +162,13 @@ func (s *server) reconcileMember(joinURL string) error {
 				err = s.reconcile(files)
 			}
 			if err == nil {
-				infof("Successfully reconciled with remote datastore")
+				kube.Infof("Successfully reconciled with remote datastore")
 				return nil
 			}
-			warnf("Unable to reconcile with remote datastore: %v", err)
+			kube.Warnf("Unable to reconcile with remote datastore: %v", err)
 		}
 	}
-	content, err := readDatastore(s.etcdJournal())
+	content, err := kube.ReadDatastore(s.etcdJournal())
 	if err != nil {
 		return fmt.Errorf("failed to reconcile with local datastore: %w", err)
 	}
@@ -194,7 +182,7 @@ func (s *server) reconcileMember(joinURL string) error {
 	if err := s.reconcile(files); err != nil {
 		return fmt.Errorf("failed to reconcile with local datastore: %w", err)
 	}
-	infof("Successfully reconciled with local datastore")
+	kube.Infof("Successfully reconciled with local datastore")
 	return nil
 }
 
@@ -213,7 +201,7 @@ func (s *server) bootstrapFromPeer(joinURL string) error {
 		return fmt.Errorf("failed to check if bootstrap data has been initialized: failed to validate token: %w", err)
 	}
 	s.join = a
-	infof("Managed etcd cluster not yet initialized")
+	kube.Infof("Managed etcd cluster not yet initialized")
 	if err := s.compareWithPeer(joinURL); err != nil {
 		return fmt.Errorf("failed to validate server configuration: %w", err)
 	}
@@ -236,7 +224,7 @@ func (s *server) compareWithPeer(joinURL string) error {
 	}
 	content, err := a.get("/v1-k3s/config")
 	if err != nil {
-		warnf("Skipping cluster configuration validation: %v", err)
+		kube.Warnf("Skipping cluster configuration validation: %v", err)
 		return nil
 	}
 	var theirs clusterConfig
@@ -247,7 +235,7 @@ func (s *server) compareWithPeer(joinURL string) error {
 	mismatch := false
 	for _, flag := range criticalFlags {
 		if ours.Critical[flag] != theirs.Critical[flag] {
-			warnf("critical configuration mismatched: %s", flag)
+			kube.Warnf("critical configuration mismatched: %s", flag)
 			mismatch = true
 		}
 	}
@@ -284,27 +272,15 @@ func (s *server) clusterConfig() clusterConfig {
 		critical[flag] = value
 	}
 	if !s.opts.isSet("cluster-dns") {
-		critical["cluster-dns"] = serviceAddress(critical["service-cidr"], 10)
+		critical["cluster-dns"] = kube.ServiceAddress(critical["service-cidr"], 10)
 	}
 	return clusterConfig{critical, critical["flannel-backend"], critical["cluster-cidr"], s.opts.number("https-listen-port")}
-}
-
-// serviceAddress gives the n-th address of the first network of a list.
-func serviceAddress(cidrs string, n byte) string {
-	first, _, _ := strings.Cut(cidrs, ",")
-	_, network, err := net.ParseCIDR(first)
-	if err != nil {
-		return ""
-	}
-	address := append(net.IP{}, network.IP...)
-	address[len(address)-1] += n
-	return address.String()
 }
 
 // reconcile compares the shared files on disk with those of the datastore. Newer files on disk are fatal; older and
 // missing ones are written.
 func (s *server) reconcile(files map[string]sharedFile) error {
-	infof("Reconciling bootstrap data between datastore and disk")
+	kube.Infof("Reconciling bootstrap data between datastore and disk")
 	fresh := emptyDir(filepath.Join(s.dir, "cred")) || emptyDir(filepath.Join(s.dir, "tls")) || emptyDir(filepath.Join(s.dir, "tls", "etcd"))
 	update := fresh
 	var newer []string
@@ -319,23 +295,23 @@ func (s *server) reconcile(files map[string]sharedFile) error {
 		info, statErr := os.Stat(path)
 		if statErr != nil {
 			if !fresh {
-				warnf("%s doesn't exist. continuing...", path)
+				kube.Warnf("%s doesn't exist. continuing...", path)
 			}
 		} else if info.ModTime().Unix()-stored.Timestamp.Unix() >= 3 && !fresh {
 			newer = append(newer, path)
 		} else if !fresh {
-			warnf("%s will be updated from the datastore.", path)
+			kube.Warnf("%s will be updated from the datastore.", path)
 		}
 	}
 	if len(newer) > 0 {
-		fatalf("%s newer than datastore and could cause a cluster outage. Remove the file(s) from disk and restart to be recreated from datastore.",
+		kube.Fatalf("%s newer than datastore and could cause a cluster outage. Remove the file(s) from disk and restart to be recreated from datastore.",
 			strings.Join(newer, ", "))
 	}
 	if !update {
 		return nil
 	}
 	if !fresh {
-		warnf("Updating bootstrap data on disk from datastore")
+		kube.Warnf("Updating bootstrap data on disk from datastore")
 	}
 	return s.writeShared(files)
 }
@@ -374,18 +350,18 @@ func (s *server) readShared() map[string]sharedFile {
 
 // saveBootstrap stores the shared files below a key made of the token, unless they are there.
 func (s *server) saveBootstrap(replace bool) error {
-	infof("Saving cluster bootstrap data to datastore")
+	kube.Infof("Saving cluster bootstrap data to datastore")
 	token := s.currentToken()
 	secret, err := normalizeToken(token)
 	if err != nil {
 		return err
 	}
-	files, err := storedFiles(s.db.state, token)
+	files, err := storedFiles(s.DB.State, token)
 	if err != nil && !replace {
 		return err
 	}
 	if files != nil && !replace {
-		warnf("Bootstrap key already exists")
+		kube.Warnf("Bootstrap key already exists")
 		return nil
 	}
 	encoded, err := json.Marshal(s.readShared())
@@ -393,7 +369,7 @@ func (s *server) saveBootstrap(replace bool) error {
 		return err
 	}
 	for try := 0; ; try++ {
-		_, err = s.db.propose(operation{Kind: "put", Key: bootstrapKey(secret), Value: encoded}, writeTimeout)
+		_, err = s.DB.Propose(kube.Operation{Kind: "put", Key: bootstrapKey(secret), Value: encoded}, kube.WriteTimeout)
 		if err == nil || try == 5 {
 			return err
 		}
@@ -403,12 +379,12 @@ func (s *server) saveBootstrap(replace bool) error {
 // generate makes or loads CAs, certificates, users and tokens.
 func (s *server) generate() error {
 	var err error
-	load := func(target **authority, path, name string) {
+	load := func(target **kube.Authority, path, name string) {
 		if err == nil {
-			*target, err = loadAuthority(filepath.Join(s.dir, "tls", path), name)
+			*target, err = kube.LoadAuthority(filepath.Join(s.dir, "tls", path), name)
 		}
 	}
-	var requestHeader *authority
+	var requestHeader *kube.Authority
 	load(&s.serverCA, "server-ca", "k3s-server-ca")
 	load(&s.clientCA, "client-ca", "k3s-client-ca")
 	load(&requestHeader, "request-header-ca", "k3s-request-header-ca")
@@ -419,11 +395,11 @@ func (s *server) generate() error {
 	}
 	for _, name := range []string{"tls/service.key", "cred/ipsec.psk"} {
 		path := filepath.Join(s.dir, name)
-		content := []byte(randomHex(48) + "\n")
+		content := []byte(kube.RandomHex(48) + "\n")
 		if strings.HasSuffix(name, ".key") {
-			content = encodeKey(newKey())
+			content = kube.EncodeKey(kube.NewKey())
 		}
-		if !exists(path) {
+		if !kube.Exists(path) {
 			if err := os.WriteFile(path, content, 0o600); err != nil {
 				return err
 			}
@@ -438,7 +414,7 @@ func (s *server) generate() error {
 func (s *server) issueCertificates() error {
 	tls := filepath.Join(s.dir, "tls")
 	hosts := append([]string{"localhost", "127.0.0.1", "::1", s.nodeName, "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-		"kubernetes.default.svc." + s.opts.text("cluster-domain"), serviceAddress(s.clusterConfig().Critical["service-cidr"], 1)}, s.nodeIPs...)
+		"kubernetes.default.svc." + s.opts.text("cluster-domain"), kube.ServiceAddress(s.clusterConfig().Critical["service-cidr"], 1)}, s.nodeIPs...)
 	hosts = append(hosts, s.opts.split("tls-san")...)
 	hosts = append(hosts, s.opts.split("node-external-ip")...)
 	if advertised := s.opts.text("advertise-address"); advertised != "" {
@@ -446,20 +422,20 @@ func (s *server) issueCertificates() error {
 	}
 	peers := append([]string{"localhost", "127.0.0.1", "::1", s.nodeName}, s.nodeIPs...)
 	for _, wanted := range []struct {
-		by   *authority
+		by   *kube.Authority
 		path string
-		who  subject
+		who  kube.Subject
 	}{
-		{s.serverCA, "serving-kube-apiserver", subject{"kube-apiserver", nil, hosts}},
-		{s.clientCA, "client-admin", subject{"system:admin", []string{"system:masters"}, nil}},
-		{s.clientCA, "client-supervisor", subject{"system:k3s-supervisor", []string{"system:masters"}, nil}},
-		{s.clientCA, "client-controller", subject{"system:kube-controller-manager", nil, nil}},
-		{s.clientCA, "client-scheduler", subject{"system:kube-scheduler", nil, nil}},
-		{s.etcdServerCA, "etcd/server-client", subject{"etcd-server", nil, peers}},
-		{s.etcdServerCA, "etcd/client", subject{"etcd-client", nil, nil}},
-		{s.etcdPeerCA, "etcd/peer-server-client", subject{"etcd-peer", nil, peers}},
+		{s.serverCA, "serving-kube-apiserver", kube.Subject{Name: "kube-apiserver", Hosts: hosts}},
+		{s.clientCA, "client-admin", kube.Subject{Name: "system:admin", Groups: []string{"system:masters"}}},
+		{s.clientCA, "client-supervisor", kube.Subject{Name: "system:k3s-supervisor", Groups: []string{"system:masters"}}},
+		{s.clientCA, "client-controller", kube.Subject{Name: "system:kube-controller-manager"}},
+		{s.clientCA, "client-scheduler", kube.Subject{Name: "system:kube-scheduler"}},
+		{s.etcdServerCA, "etcd/server-client", kube.Subject{Name: "etcd-server", Hosts: peers}},
+		{s.etcdServerCA, "etcd/client", kube.Subject{Name: "etcd-client"}},
+		{s.etcdPeerCA, "etcd/peer-server-client", kube.Subject{Name: "etcd-peer", Hosts: peers}},
 	} {
-		if err := wanted.by.issue(filepath.Join(tls, wanted.path), wanted.who); err != nil {
+		if err := wanted.by.Issue(filepath.Join(tls, wanted.path), wanted.who); err != nil {
 			return err
 		}
 	}
@@ -488,7 +464,7 @@ func readPasswd(path string) (*passwdFile, error) {
 
 func (p *passwdFile) write() error {
 	var text strings.Builder
-	for _, name := range sortedKeys(p.secrets) {
+	for _, name := range kube.SortedKeys(p.secrets) {
 		role := map[string]string{"server": "k3s:server", "node": "k3s:agent"}[name]
 		fmt.Fprintf(&text, "%s,%s,%s,%s\n", p.secrets[name], name, name, role)
 	}
@@ -519,7 +495,7 @@ func (s *server) setUsers() error {
 		secret = s.passwd.secrets["server"]
 	}
 	if secret == "" {
-		secret = randomHex(16)
+		secret = kube.RandomHex(16)
 	}
 	node := s.opts.text("agent-token")
 	if node == "" {
@@ -536,15 +512,15 @@ func (s *server) setUsers() error {
 // writeClientFiles writes the token files and the administrator's kubeconfig.
 func (s *server) writeClientFiles() error {
 	tokenFile := filepath.Join(s.dir, "token")
-	if err := os.WriteFile(tokenFile, []byte(formatToken("server:"+s.passwd.secrets["server"], s.serverCA.pem)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(tokenFile, []byte(formatToken("server:"+s.passwd.secrets["server"], s.serverCA.PEM)+"\n"), 0o600); err != nil {
 		return err
 	}
 	os.Chmod(tokenFile, 0o600)
 	if err := linkTo(tokenFile, filepath.Join(s.dir, "node-token")); err != nil {
 		return err
 	}
-	infof("Server node token is available at %s", tokenFile)
-	infof("To join server node to cluster: k3s server -s https://%s:%d -t ${SERVER_NODE_TOKEN}", s.nodeIPs[0], s.opts.number("https-listen-port"))
+	kube.Infof("Server node token is available at %s", tokenFile)
+	kube.Infof("To join server node to cluster: k3s server -s https://%s:%d -t ${SERVER_NODE_TOKEN}", s.nodeIPs[0], s.opts.number("https-listen-port"))
 	agentFile := filepath.Join(s.dir, "agent-token")
 	if s.opts.text("agent-token") == "" {
 		if err := linkTo(tokenFile, agentFile); err != nil {
@@ -552,12 +528,12 @@ func (s *server) writeClientFiles() error {
 		}
 	} else {
 		os.Remove(agentFile)
-		if err := os.WriteFile(agentFile, []byte(formatToken("node:"+s.passwd.secrets["node"], s.serverCA.pem)+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(agentFile, []byte(formatToken("node:"+s.passwd.secrets["node"], s.serverCA.PEM)+"\n"), 0o600); err != nil {
 			return err
 		}
 	}
-	infof("Agent node token is available at %s", agentFile)
-	infof("To join agent node to cluster: k3s agent -s https://%s:%d -t ${AGENT_NODE_TOKEN}", s.nodeIPs[0], s.opts.number("https-listen-port"))
+	kube.Infof("Agent node token is available at %s", agentFile)
+	kube.Infof("To join agent node to cluster: k3s agent -s https://%s:%d -t ${AGENT_NODE_TOKEN}", s.nodeIPs[0], s.opts.number("https-listen-port"))
 	return s.writeKubeconfig()
 }
 

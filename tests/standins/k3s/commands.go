@@ -2,14 +2,12 @@
 package main
 
 import (
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,21 +15,15 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-)
 
-func indentJSON(value any) string {
-	out, err := json.MarshalIndent(value, "", "    ")
-	if err != nil {
-		return "null"
-	}
-	return string(out)
-}
+	"standin/kube"
+)
 
 // localAccess uses the server's own token file to talk to the supervisor on this host.
 func localAccess(token, server string) (*access, error) {
 	if token == "" {
 		var err error
-		if token, err = readTokenFile(filepath.Join(dataDirOf(nil, true), "server", "token")); err != nil {
+		if token, err = kube.ReadLine(filepath.Join(dataDirOf(nil, true), "server", "token")); err != nil {
 			return nil, err
 		}
 	}
@@ -60,7 +52,7 @@ func runToken(args []string) error {
 	case "delete":
 		return tokenDelete(opts)
 	case "generate":
-		fmt.Println(randomLetters(6) + "." + randomLetters(16))
+		fmt.Println(kube.RandomLetters(6) + "." + kube.RandomLetters(16))
 		return nil
 	case "list":
 		return tokenList()
@@ -68,25 +60,15 @@ func runToken(args []string) error {
 		return tokenRotate(opts)
 	}
 	fmt.Printf("No help topic for '%s'\n", args[0])
-	return exitCode(3)
+	return kube.ExitCode(3)
 }
 
-func randomLetters(count int) string {
-	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-	var out strings.Builder
-	for i := 0; i < count; i++ {
-		n, _ := rand.Int(rand.Reader, big.NewInt(int64(len(letters))))
-		out.WriteByte(letters[n.Int64()])
-	}
-	return out.String()
-}
-
-func adminClient() (*kubeClient, error) {
+func adminClient() (*kube.KubeClient, error) {
 	path := os.Getenv("KUBECONFIG")
 	if path == "" {
 		path = globalKubeconfig
 	}
-	client, err := loadKubeconfig(path)
+	client, err := kube.LoadKubeconfig(path)
 	if os.IsNotExist(err) {
 		return nil, fmt.Errorf("stat %s: no such file or directory", path)
 	}
@@ -98,15 +80,15 @@ func tokenCreate(opts *options) error {
 	if err != nil {
 		return err
 	}
-	token := randomLetters(6) + "." + randomLetters(16)
+	token := kube.RandomLetters(6) + "." + kube.RandomLetters(16)
 	if len(opts.rest) > 0 {
 		token = opts.rest[0]
 	}
-	parts := bootstrapShape.FindStringSubmatch(token)
+	parts := kube.BootstrapShape.FindStringSubmatch(token)
 	if parts == nil {
 		return fmt.Errorf("the bootstrap token %q was not of the form \"\\\\A([a-z0-9]{6})\\\\.([a-z0-9]{16})\\\\z\"", token)
 	}
-	data := object{"token-id": parts[1], "token-secret": parts[2], "usage-bootstrap-authentication": "true", "usage-bootstrap-signing": "true",
+	data := kube.Object{"token-id": parts[1], "token-secret": parts[2], "usage-bootstrap-authentication": "true", "usage-bootstrap-signing": "true",
 		"auth-extra-groups": roleBootstrap, "description": opts.text("description")}
 	if ttl, err := time.ParseDuration(opts.text("ttl")); err == nil && ttl > 0 {
 		data["expiration"] = time.Now().Add(ttl).UTC().Format(time.RFC3339)
@@ -114,8 +96,8 @@ func tokenCreate(opts *options) error {
 	for key, value := range data {
 		data[key] = base64.StdEncoding.EncodeToString([]byte(value.(string)))
 	}
-	secret := object{"metadata": object{"name": "bootstrap-token-" + parts[1], "namespace": "kube-system"}, "type": "bootstrap.kubernetes.io/token", "data": data}
-	if _, err := client.do("POST", "/api/v1/namespaces/kube-system/secrets", "", secret); isConflict(err) {
+	secret := kube.Object{"metadata": kube.Object{"name": "bootstrap-token-" + parts[1], "namespace": "kube-system"}, "type": "bootstrap.kubernetes.io/token", "data": data}
+	if _, err := client.Do("POST", "/api/v1/namespaces/kube-system/secrets", "", secret); kube.IsConflict(err) {
 		return fmt.Errorf("a token with id %q already exists", parts[1])
 	} else if err != nil {
 		return err
@@ -138,7 +120,7 @@ func tokenDelete(opts *options) error {
 	}
 	for _, token := range opts.rest {
 		id, _, _ := strings.Cut(token, ".")
-		if _, err := client.do("DELETE", "/api/v1/namespaces/kube-system/secrets/bootstrap-token-"+id, "", nil); err != nil {
+		if _, err := client.Do("DELETE", "/api/v1/namespaces/kube-system/secrets/bootstrap-token-"+id, "", nil); err != nil {
 			return fmt.Errorf("failed to delete bootstrap token %q: %w", id, err)
 		}
 		fmt.Printf("bootstrap token %q deleted\n", id)
@@ -151,16 +133,16 @@ func tokenList() error {
 	if err != nil {
 		return err
 	}
-	found, err := client.get("/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken")
+	found, err := client.Get("/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken")
 	if err != nil {
 		return fmt.Errorf("failed to list bootstrap tokens: %w", err)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 10, 4, 3, ' ', 0)
 	defer w.Flush()
 	fmt.Fprintln(w, "TOKEN\tTTL\tEXPIRES\tUSAGES\tDESCRIPTION\tEXTRA GROUPS")
-	for _, secret := range listAt(found, "items") {
+	for _, secret := range kube.ListAt(found, "items") {
 		value := func(field string) string {
-			content, _ := base64.StdEncoding.DecodeString(textAt(secret, "data", field))
+			content, _ := base64.StdEncoding.DecodeString(kube.TextAt(secret, "data", field))
 			if len(content) == 0 {
 				return "<none>"
 			}
@@ -181,7 +163,7 @@ func tokenRotate(opts *options) error {
 	if err != nil {
 		return err
 	}
-	if _, err := info.do("PUT", "/v1-k3s/token", []byte(toJSON(object{"newToken": opts.text("new-token")})), 10*time.Second); err != nil {
+	if _, err := info.do("PUT", "/v1-k3s/token", []byte(kube.ToJSON(kube.Object{"newToken": opts.text("new-token")})), 10*time.Second); err != nil {
 		return err
 	}
 	time.Sleep(time.Second)
@@ -202,7 +184,7 @@ func runEtcdSnapshot(args []string) error {
 	}
 	expanded, err := expandArguments("etcd-snapshot", args[1:])
 	if err != nil {
-		fatalf("%v", err)
+		kube.Fatalf("%v", err)
 	}
 	opts, err := parseRole("etcd-snapshot", expanded)
 	if err != nil {
@@ -219,7 +201,7 @@ func runEtcdSnapshot(args []string) error {
 	if args[0] == "delete" {
 		request.Name = opts.rest
 	}
-	content, err := info.do("POST", "/db/snapshot", []byte(toJSON(request)), 2*time.Minute)
+	content, err := info.do("POST", "/db/snapshot", []byte(kube.ToJSON(request)), 2*time.Minute)
 	if err != nil {
 		return fmt.Errorf("see server log for details: %w", err)
 	}
@@ -229,21 +211,21 @@ func runEtcdSnapshot(args []string) error {
 func printSnapshots(operation, output string, content []byte) error {
 	if operation != "list" {
 		for _, field := range []string{"created", "deleted"} {
-			for _, name := range listAt(decode(content), field) {
-				infof("Snapshot %s %s.", name, map[string]string{"created": "saved", "deleted": "deleted"}[field])
+			for _, name := range kube.ListAt(kube.Decode(content), field) {
+				kube.Infof("Snapshot %s %s.", name, map[string]string{"created": "saved", "deleted": "deleted"}[field])
 			}
 		}
 		return nil
 	}
 	if output == "json" {
-		fmt.Println(indentJSON(decode(content)))
+		fmt.Println(kube.IndentJSON(kube.Decode(content)))
 		return nil
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	defer w.Flush()
 	fmt.Fprint(w, "Name\tLocation\tSize\tCreated\n")
-	for _, item := range listAt(decode(content), "items") {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", textAt(item, "spec", "snapshotName"), textAt(item, "spec", "location"), textAt(item, "status", "size"), textAt(item, "status", "creationTime"))
+	for _, item := range kube.ListAt(kube.Decode(content), "items") {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", kube.TextAt(item, "spec", "snapshotName"), kube.TextAt(item, "spec", "location"), kube.TextAt(item, "status", "size"), kube.TextAt(item, "status", "creationTime"))
 	}
 	return nil
 }
@@ -258,7 +240,7 @@ func (s *server) snapshotDir() string {
 	return filepath.Join(s.dir, "db", "snapshots")
 }
 
-func (s *server) dbSnapshot(w http.ResponseWriter, r *http.Request, who user) {
+func (s *server) dbSnapshot(w http.ResponseWriter, r *http.Request, who kube.User) {
 	if !s.etcd {
 		sendError(w, 400, "BadRequest", "etcd datastore disabled")
 		return
@@ -273,10 +255,10 @@ func (s *server) dbSnapshot(w http.ResponseWriter, r *http.Request, who user) {
 		sendError(w, 500, "InternalError", "Internal error occurred: "+err.Error())
 		return
 	}
-	writeJSON(w, 200, answer)
+	kube.WriteJSON(w, 200, answer)
 }
 
-func (s *server) handleSnapshots(request snapshotRequest) (object, error) {
+func (s *server) handleSnapshots(request snapshotRequest) (kube.Object, error) {
 	dir := s.snapshotDir()
 	if request.Dir != "" {
 		dir = request.Dir
@@ -284,24 +266,24 @@ func (s *server) handleSnapshots(request snapshotRequest) (object, error) {
 	switch request.Operation {
 	case "save":
 		name, err := s.saveSnapshot(dir, request.Name[0])
-		return object{"created": []string{name}}, err
+		return kube.Object{"created": []string{name}}, err
 	case "list":
-		return object{"kind": "ETCDSnapshotFileList", "apiVersion": "k3s.cattle.io/v1", "metadata": object{}, "items": asAny(s.db.all(snapshotResource, ""))}, nil
+		return kube.Object{"kind": "ETCDSnapshotFileList", "apiVersion": "k3s.cattle.io/v1", "metadata": kube.Object{}, "items": kube.AsAny(s.DB.All(snapshotResource, ""))}, nil
 	case "delete":
 		deleted := []string{}
 		for _, name := range request.Name {
 			if os.Remove(filepath.Join(dir, name)) == nil {
 				deleted = append(deleted, name)
-				s.db.remove(snapshotResource, "", "local-"+strings.ToLower(name))
+				s.DB.Remove(snapshotResource, "", "local-"+strings.ToLower(name))
 			}
 		}
-		return object{"deleted": deleted}, nil
+		return kube.Object{"deleted": deleted}, nil
 	}
-	return object{"deleted": []string{}}, nil
+	return kube.Object{"deleted": []string{}}, nil
 }
 
 func (s *server) saveSnapshot(dir, base string) (string, error) {
-	if err := s.db.barrier(2 * time.Second); err != nil {
+	if err := s.DB.Barrier(2 * time.Second); err != nil {
 		return "", err
 	}
 	now := time.Now()
@@ -310,16 +292,16 @@ func (s *server) saveSnapshot(dir, base string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(path, s.db.state.encode(), 0o600); err != nil {
+	if err := os.WriteFile(path, s.DB.State.Encode(), 0o600); err != nil {
 		return "", err
 	}
 	if info, err := os.Stat(path); err == nil && info.Size() < snapshotPadding {
 		os.Truncate(path, snapshotPadding)
 	}
-	infof("Saving etcd snapshot to %s", path)
-	_, err := s.db.create(snapshotResource, object{"metadata": object{"name": "local-" + strings.ToLower(name)},
-		"spec":   object{"snapshotName": name, "nodeName": s.agentName(), "location": "file://" + path},
-		"status": object{"size": fmt.Sprint(snapshotPadding), "creationTime": stamp(now), "readyToUse": true}})
+	kube.Infof("Saving etcd snapshot to %s", path)
+	_, err := s.DB.Create(snapshotResource, kube.Object{"metadata": kube.Object{"name": "local-" + strings.ToLower(name)},
+		"spec":   kube.Object{"snapshotName": name, "nodeName": s.agentName(), "location": "file://" + path},
+		"status": kube.Object{"size": fmt.Sprint(snapshotPadding), "creationTime": kube.Stamp(now), "readyToUse": true}})
 	return name, err
 }
 
@@ -327,7 +309,7 @@ func (s *server) saveSnapshot(dir, base string) (string, error) {
 func (s *server) resetCluster() error {
 	flagFile := s.resetFlag()
 	snapshot := s.opts.text("cluster-reset-restore-path")
-	if exists(flagFile) && snapshot == "" {
+	if kube.Exists(flagFile) && snapshot == "" {
 		return fmt.Errorf("starting kubernetes: start managed database: Managed etcd cluster membership was previously reset, please remove the cluster-reset flag and start k3s normally. "+
 			"If you need to perform another cluster reset, you must first manually delete the file at %s", flagFile)
 	}
@@ -347,28 +329,28 @@ func (s *server) resetCluster() error {
 		return err
 	}
 	os.RemoveAll(filepath.Join(s.etcdDir(), "member"))
-	c, _ := openConsensus(s.etcdJournal(), nil)
-	if err := c.found(member{ID: randomHex(8), Name: name, PeerURL: s.peerURL(), ClientURL: s.clientURL()}, content); err != nil {
+	c, _ := kube.OpenConsensus(s.etcdJournal(), nil)
+	if err := c.Found(kube.Member{ID: kube.RandomHex(8), Name: name, PeerURL: s.PeerURL(), ClientURL: s.ClientURL()}, content); err != nil {
 		return err
 	}
 	if err := os.WriteFile(flagFile, nil, 0o600); err != nil {
 		return err
 	}
 	time.Sleep(time.Second)
-	errorf("Shutdown request received: %q", "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now. "+
+	kube.Errorf("Shutdown request received: %q", "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now. "+
 		"Backup and delete ${datadir}/server/db on each peer etcd server and rejoin the nodes")
 	return errCanceled
 }
 
-func (s *server) resetContent(snapshot string) (*state, error) {
+func (s *server) resetContent(snapshot string) (*kube.State, error) {
 	tlsDir := filepath.Join(s.dir, "tls")
 	backup := fmt.Sprintf("%s-%d", tlsDir, time.Now().Unix())
-	infof("Cluster reset: backing up certificates directory to %s", backup)
-	if err := copyTree(tlsDir, backup); err != nil {
+	kube.Infof("Cluster reset: backing up certificates directory to %s", backup)
+	if err := kube.CopyTree(tlsDir, backup); err != nil {
 		return nil, fmt.Errorf("cluster reset failed to back up server TLS dir: %w", err)
 	}
 	if snapshot == "" {
-		return readDatastore(s.etcdJournal())
+		return kube.ReadDatastore(s.etcdJournal())
 	}
 	info, err := os.Stat(snapshot)
 	if err != nil {
@@ -381,33 +363,16 @@ func (s *server) resetContent(snapshot string) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	content := newState()
-	if err := content.restore(json.RawMessage(strings.TrimRight(string(encoded), "\x00"))); err != nil {
+	content := kube.NewState()
+	if err := content.Restore(json.RawMessage(strings.TrimRight(string(encoded), "\x00"))); err != nil {
 		return nil, fmt.Errorf("snapshot is not readable: %w", err)
 	}
 	old := fmt.Sprintf("%s-old-%d", s.etcdDir(), time.Now().Unix())
-	infof("Pre-restore etcd database moved to %s", old)
-	if exists(s.etcdDir()) {
+	kube.Infof("Pre-restore etcd database moved to %s", old)
+	if kube.Exists(s.etcdDir()) {
 		return content, os.Rename(s.etcdDir(), old)
 	}
 	return content, nil
-}
-
-func copyTree(from, to string) error {
-	return filepath.Walk(from, func(path string, info os.FileInfo, err error) error {
-		if err != nil {
-			return err
-		}
-		target := to + strings.TrimPrefix(path, from)
-		if info.IsDir() {
-			return os.MkdirAll(target, info.Mode())
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(target, content, info.Mode())
-	})
 }
 
 func runSecretsEncrypt(args []string) error {
@@ -423,7 +388,7 @@ func runSecretsEncrypt(args []string) error {
 	case "status":
 		return encryptionStatus(info)
 	case "enable", "disable":
-		if _, err := info.do("PUT", "/v1-k3s/encrypt/config", []byte(toJSON(object{"enable": args[0] == "enable"})), 10*time.Second); err != nil {
+		if _, err := info.do("PUT", "/v1-k3s/encrypt/config", []byte(kube.ToJSON(kube.Object{"enable": args[0] == "enable"})), 10*time.Second); err != nil {
 			return fmt.Errorf("see server log for details: %w", err)
 		}
 		fmt.Printf("secrets-encryption %sd\n", args[0])
@@ -440,7 +405,7 @@ func encryptionStatus(info *access) error {
 	if err != nil {
 		return fmt.Errorf("see server log for details: %w", err)
 	}
-	enabled, known := at(decode(content), "enable").(bool)
+	enabled, known := kube.At(kube.Decode(content), "enable").(bool)
 	if !known {
 		fmt.Println("Encryption Status: Disabled, no configuration file found")
 		return nil
@@ -454,16 +419,16 @@ func encryptionStatus(info *access) error {
 func runCertificate(args []string) error {
 	if len(args) == 0 || args[0] != "check" {
 		if len(args) > 0 && args[0] == "rotate" {
-			infof("Rotating certificates for all services")
-			infof("Successfully backed up certificates to %s, please restart k3s server or agent to rotate certificates", filepath.Join(dataDirOf(nil, true), "server", "tls"))
+			kube.Infof("Rotating certificates for all services")
+			kube.Infof("Successfully backed up certificates to %s, please restart k3s server or agent to rotate certificates", filepath.Join(dataDirOf(nil, true), "server", "tls"))
 		}
 		return nil
 	}
 	dataDir := dataDirOf(nil, true)
-	if exists(filepath.Join(dataDir, "server")) {
-		infof("Server detected, checking agent and server certificates")
+	if kube.Exists(filepath.Join(dataDir, "server")) {
+		kube.Infof("Server detected, checking agent and server certificates")
 	} else {
-		infof("Agent detected, checking agent certificates")
+		kube.Infof("Agent detected, checking agent certificates")
 	}
 	var files []string
 	for _, pattern := range []string{"server/tls/*.crt", "server/tls/etcd/*.crt", "agent/*.crt"} {
@@ -493,7 +458,7 @@ func runCertificate(args []string) error {
 			fmt.Printf("%s   %s   %s   %s   %d days   OK\n", filepath.Base(file), cert.Subject.CommonName, usage, cert.NotAfter.Format("Jan 02, 2006 15:04 MST"), int(time.Until(cert.NotAfter).Hours()/24))
 			continue
 		}
-		infof("%s: certificate %s (%s) is ok, expires at %s", filepath.Base(file), cert.Subject.CommonName, usage, cert.NotAfter.Format(time.RFC3339))
+		kube.Infof("%s: certificate %s (%s) is ok, expires at %s", filepath.Base(file), cert.Subject.CommonName, usage, cert.NotAfter.Format(time.RFC3339))
 	}
 	return nil
 }
@@ -514,5 +479,5 @@ func runMembers(args []string) error {
 
 func runCheckConfig([]string) error {
 	fmt.Println("\nVerifying binaries in /var/lib/rancher/k3s/data/current/bin:\n- sha256sum: good\n- links: good\n\nSystem:\n- iptables: (fail)\n\nSTATUS: 2 (fail)")
-	return exitCode(2)
+	return kube.ExitCode(2)
 }

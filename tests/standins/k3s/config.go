@@ -2,11 +2,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"standin/kube"
 )
 
 const defaultConfigFile = "/etc/rancher/k3s/config.yaml"
@@ -54,7 +55,7 @@ func dropUnknown(specs []flagSpec, args []string) []string {
 		if known[strings.TrimLeft(name, "-")] {
 			kept = append(kept, arg)
 		} else {
-			warnf("Unknown flag %s found in config.yaml, skipping\n", name)
+			kube.Warnf("Unknown flag %s found in config.yaml, skipping\n", name)
 		}
 	}
 	return kept
@@ -62,7 +63,7 @@ func dropUnknown(specs []flagSpec, args []string) []string {
 
 // readConfigFiles reads the file and then file.d/*.yaml in name order; "key+" appends to what came before.
 func readConfigFiles(file string) ([]string, error) {
-	merged := newYAMLMap()
+	merged := kube.NewYAMLMap()
 	for _, name := range append([]string{file}, dropIns(file)...) {
 		content, err := os.ReadFile(name)
 		if os.IsNotExist(err) {
@@ -90,53 +91,51 @@ func dropIns(file string) []string {
 	return names
 }
 
-func mergeConfig(merged *yamlMap, text string) error {
-	document, err := parseYAML(text)
+func mergeConfig(merged *kube.YamlMap, text string) error {
+	document, err := kube.ParseYAML(text)
 	if err != nil || document == nil {
 		return err
 	}
-	mapping, ok := document.(*yamlMap)
+	mapping, ok := document.(*kube.YamlMap)
 	if !ok {
-		kind := map[bool]string{true: "seq", false: "str"}[isList(document)]
+		kind := map[bool]string{true: "seq", false: "str"}[kube.IsList(document)]
 		return fmt.Errorf("yaml: unmarshal errors:\n  line 1: cannot unmarshal !!%s into yaml.MapSlice", kind)
 	}
-	for _, key := range mapping.keys {
-		name, value := strings.TrimSuffix(key, "+"), mapping.values[key]
-		old, seen := merged.values[name]
+	for _, key := range mapping.Keys {
+		name, value := strings.TrimSuffix(key, "+"), mapping.Values[key]
+		old, seen := merged.Values[name]
 		if name != key && seen {
 			value = append(asList(old), asList(value)...)
 		}
-		merged.set(name, value)
+		merged.Set(name, value)
 	}
 	return nil
 }
-
-func isList(value any) bool { _, ok := value.([]any); return ok }
 
 func asList(value any) []any {
 	if list, ok := value.([]any); ok {
 		return list
 	}
-	if text := strings.TrimSpace(toText(value)); text != "" {
+	if text := strings.TrimSpace(kube.ToText(value)); text != "" {
 		return []any{text}
 	}
 	return nil
 }
 
-func asArguments(merged *yamlMap) []string {
+func asArguments(merged *kube.YamlMap) []string {
 	var args []string
-	for _, key := range merged.keys {
+	for _, key := range merged.Keys {
 		prefix := "--"
 		if len(key) == 1 {
 			prefix = "-"
 		}
-		if list, ok := merged.values[key].([]any); ok {
+		if list, ok := merged.Values[key].([]any); ok {
 			for _, item := range list {
-				args = append(args, prefix+key+"="+toText(item))
+				args = append(args, prefix+key+"="+kube.ToText(item))
 			}
 			continue
 		}
-		args = append(args, prefix+key+"="+toText(merged.values[key]))
+		args = append(args, prefix+key+"="+kube.ToText(merged.Values[key]))
 	}
 	return args
 }
@@ -146,9 +145,9 @@ func asArguments(merged *yamlMap) []string {
 func dataDirOf(words []string, strict bool) string {
 	values, err := readConfigFiles(configFileOf(words))
 	if err != nil && strict {
-		fatalf("%v", err)
+		kube.Fatalf("%v", err)
 	} else if err != nil {
-		warnf("%v", err)
+		kube.Warnf("%v", err)
 	}
 	for i, arg := range words {
 		if (arg == "--data-dir" || arg == "-d") && i+1 < len(words) && strict {
@@ -196,7 +195,7 @@ func nodeArguments(role string, args []string) string {
 			list[i+1] = hiddenValue
 		}
 	}
-	return toJSON(list)
+	return kube.ToJSON(list)
 }
 
 // nodeEnvironment is the value of the annotation k3s.io/node-env.
@@ -211,13 +210,5 @@ func nodeEnvironment() string {
 			}
 		}
 	}
-	return toJSON(found)
-}
-
-func toJSON(value any) string {
-	out, err := json.Marshal(value)
-	if err != nil {
-		return "null"
-	}
-	return string(out)
+	return kube.ToJSON(found)
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"standin/kube"
 )
 
 // version is stamped by the build (-X main.version=v1.36.3+k3s1).
@@ -20,6 +22,10 @@ const commit = "standin0"
 var errCanceled = errors.New("context canceled")
 
 type command func(args []string) error
+
+func init() {
+	kube.Version, kube.Commit, kube.DefaultKubeconfig = version, commit, globalKubeconfig
+}
 
 func main() {
 	argv := make([]string, len(os.Args))
@@ -63,17 +69,12 @@ func exitWith(err error) {
 	if err == nil || errors.Is(err, errCanceled) {
 		os.Exit(0)
 	}
-	var quiet exitCode
+	var quiet kube.ExitCode
 	if errors.As(err, &quiet) {
 		os.Exit(int(quiet))
 	}
-	fatalf("Error: %v", err)
+	kube.Fatalf("Error: %v", err)
 }
-
-// exitCode is an error that has been reported already.
-type exitCode int
-
-func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 func isClientTool(name string) bool { return name == "kubectl" || name == "crictl" || name == "ctr" }
 
@@ -114,4 +115,28 @@ func printUsage(role string) {
 	fmt.Printf("NAME:\n   k3s - Kubernetes, but small and simple\n\nUSAGE:\n   k3s [global options] command [command options]\n\n")
 	fmt.Printf("VERSION:\n   %s (%s)\n\nCOMMANDS:\n   server\n   agent\n   kubectl\n   crictl\n   ctr\n   check-config\n   token\n", version, commit)
 	fmt.Printf("   etcd-snapshot\n   secrets-encrypt\n   certificate\n   completion\n")
+}
+
+func runClientTool(name string, args []string) error {
+	if err := unpack(dataDirOf(nil, false)); err != nil {
+		return err
+	}
+	switch name {
+	case "crictl":
+		return runCrictl(args)
+	case "ctr":
+		return nil
+	}
+	return kube.RunKubectl(args)
+}
+
+func runCrictl(args []string) error {
+	headers := map[string]string{"ps": "CONTAINER\tIMAGE\tCREATED\tSTATE\tNAME\tATTEMPT\tPOD ID\tPOD", "pods": "POD ID\tCREATED\tSTATE\tNAME\tNAMESPACE\tATTEMPT\tRUNTIME",
+		"images": "IMAGE\tTAG\tIMAGE ID\tSIZE"}
+	for _, arg := range args {
+		if header, ok := headers[arg]; ok {
+			fmt.Println(strings.ReplaceAll(header, "\t", "               "))
+		}
+	}
+	return nil
 }

@@ -9,11 +9,20 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"standin/kube"
 )
 
 const (
 	ownerAnnotation   = "objectset.rio.cattle.io/owner-name"
 	manifestsInterval = 5 * time.Second
+)
+
+var (
+	addonResource    = kube.AddResource("k3s.cattle.io/v1 addons Addon ns -")
+	snapshotResource = kube.AddResource("k3s.cattle.io/v1 etcdsnapshotfiles ETCDSnapshotFile - -")
+	_                = kube.AddResource("helm.cattle.io/v1 helmcharts HelmChart ns -")
+	_                = kube.AddResource("helm.cattle.io/v1 helmchartconfigs HelmChartConfig ns -")
 )
 
 // deploymentManifest is the packaged deployment of one component, small but with what schedulers and clients look at.
@@ -177,7 +186,7 @@ func (s *server) deployManifests() {
 		os.WriteFile(path, []byte(content), 0o600)
 	}
 	applied := map[string]string{}
-	for !s.db.isRemoved() {
+	for !s.DB.IsRemoved() {
 		s.applyManifests(base, applied, disabled)
 		time.Sleep(manifestsInterval)
 	}
@@ -202,11 +211,11 @@ func (s *server) applyManifests(base string, applied map[string]string, disabled
 		content, err := os.ReadFile(path)
 		sum := sha256.Sum256(content)
 		checksum := hex.EncodeToString(sum[:])
-		if err != nil || exists(path+".skip") || applied[path] == checksum {
+		if err != nil || kube.Exists(path+".skip") || applied[path] == checksum {
 			continue
 		}
 		if err := s.applyAddon(path, string(content), checksum); err != nil {
-			errorf("Failed to process config: failed to process %s: %v", path, err)
+			kube.Errorf("Failed to process config: failed to process %s: %v", path, err)
 			continue
 		}
 		applied[path] = checksum
@@ -216,63 +225,34 @@ func (s *server) applyManifests(base string, applied map[string]string, disabled
 func addonName(path string) string { return strings.SplitN(filepath.Base(path), ".", 2)[0] }
 
 func (s *server) applyAddon(path, content, checksum string) error {
-	documents, err := parseYAMLDocuments(content)
+	objects, err := kube.ReadManifest(content)
 	if err != nil {
 		return err
 	}
 	addon := addonName(path)
-	if err := s.db.ensure(addonResource, object{"metadata": object{"name": addon, "namespace": "kube-system"},
-		"spec": object{"source": path, "checksum": checksum}}); err != nil {
+	if err := s.DB.Ensure(addonResource, kube.Object{"metadata": kube.Object{"name": addon, "namespace": "kube-system"},
+		"spec": kube.Object{"source": path, "checksum": checksum}}); err != nil {
 		return err
 	}
-	for _, document := range documents {
-		o, ok := document.(object)
-		if !ok {
-			continue
-		}
-		for _, item := range append(listAt(o, "items"), any(o)) {
-			entry, ok := item.(object)
-			if !ok || textAt(entry, "kind") == "List" {
-				continue
-			}
-			if err := s.applyObject(entry, addon); err != nil {
-				return err
-			}
+	for _, o := range objects {
+		kube.PutAt(o, addon, "metadata", "annotations", ownerAnnotation)
+		if err := s.DB.Apply(o); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (s *server) applyObject(o object, addon string) error {
-	r, known := resourceOfKind(textAt(o, "apiVersion"), textAt(o, "kind"))
-	if !known {
-		return newError(404, "NotFound", "failed to find resource for %s, Kind=%s", textAt(o, "apiVersion"), textAt(o, "kind"))
-	}
-	if r.namespaced && textAt(o, "metadata", "namespace") == "" {
-		putAt(o, "default", "metadata", "namespace")
-	}
-	putAt(o, addon, "metadata", "annotations", ownerAnnotation)
-	if err := validate(r, o); err != nil {
-		return err
-	}
-	applyDefaults(r, o)
-	delete(o, "status")
-	if r.plural == "namespaces" {
-		o["status"] = object{"phase": "Active"}
-	}
-	return s.db.ensure(r, o)
-}
-
 // removeAddon deletes a file and all objects it made, also those that another server's copy of it made.
 func (s *server) removeAddon(path string) {
 	addon := addonName(path)
-	for _, r := range resources {
-		for _, o := range s.db.all(r, "") {
-			if textAt(o, "metadata", "annotations", ownerAnnotation) == addon {
-				s.db.remove(r, textAt(o, "metadata", "namespace"), nameOf(o))
+	for _, r := range kube.Resources {
+		for _, o := range s.DB.All(r, "") {
+			if kube.TextAt(o, "metadata", "annotations", ownerAnnotation) == addon {
+				s.DB.Remove(r, kube.TextAt(o, "metadata", "namespace"), kube.NameOf(o))
 			}
 		}
 	}
-	s.db.remove(addonResource, "kube-system", addon)
+	s.DB.Remove(addonResource, "kube-system", addon)
 	os.Remove(path)
 }

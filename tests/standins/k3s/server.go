@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"standin/kube"
 )
 
 type server struct {
@@ -24,12 +26,13 @@ type server struct {
 	token    string // as given, empty when not
 
 	authorities
-	passwd *passwdFile
-	db     *database
-	api    *apiServer
-	etcd   bool
-	join   *access // how to reach the cluster that this server joins
-	isNew  bool    // the datastore was made by this start
+	kube.Membership
+	passwd      *passwdFile
+	controllers *kube.Controllers
+	api         *kube.APIServer
+	etcd        bool
+	join        *access // how to reach the cluster that this server joins
+	isNew       bool    // the datastore was made by this start
 
 	apiReady  atomic.Bool // the API answers
 	coreReady atomic.Bool // controllers run: node passwords can be checked
@@ -38,12 +41,12 @@ type server struct {
 	localNode atomic.Pointer[string]
 }
 
-type authorities struct{ serverCA, clientCA, etcdServerCA, etcdPeerCA *authority }
+type authorities struct{ serverCA, clientCA, etcdServerCA, etcdPeerCA *kube.Authority }
 
 func runServer(args []string) error {
 	expanded, err := expandArguments("server", args)
 	if err != nil {
-		fatalf("%v", err)
+		kube.Fatalf("%v", err)
 	}
 	opts, err := parseRole("server", expanded)
 	if err != nil {
@@ -51,7 +54,7 @@ func runServer(args []string) error {
 	}
 	s := &server{opts: opts, args: expanded, shutdown: make(chan error, 1)}
 	if err := s.run(); err != nil && !errors.Is(err, errCanceled) {
-		infof("Shutdown request received")
+		kube.Infof("Shutdown request received")
 		return err
 	}
 	return errCanceled
@@ -61,7 +64,7 @@ func (s *server) run() error {
 	if err := s.readOptions(); err != nil {
 		return err
 	}
-	infof("Starting k3s %s (%s)", version, commit)
+	kube.Infof("Starting k3s %s (%s)", version, commit)
 	if err := s.prepare(); err != nil {
 		return fmt.Errorf("preparing server: %w", err)
 	}
@@ -82,10 +85,10 @@ func (s *server) wait() error {
 	select {
 	case <-signals:
 	case err := <-s.shutdown:
-		errorf("Shutdown request received: %q", err.Error())
+		kube.Errorf("Shutdown request received: %q", err.Error())
 	}
-	if s.db != nil {
-		s.db.stop()
+	if s.DB != nil {
+		s.DB.Stop()
 	}
 	return errCanceled
 }
@@ -103,7 +106,7 @@ func (s *server) readOptions() error {
 	s.token = o.text("token")
 	for flag, target := range map[string]string{"token-file": "token", "agent-token-file": "agent-token"} {
 		if file := o.text(flag); file != "" {
-			content, err := readTokenFile(file)
+			content, err := kube.ReadLine(file)
 			if err != nil {
 				return err
 			}
@@ -119,6 +122,7 @@ func (s *server) readOptions() error {
 	if err != nil {
 		return err
 	}
+	s.Address = s.nodeIPs[0]
 	return checkNetwork(o)
 }
 
@@ -174,14 +178,14 @@ func hostNameAndIPs(o *options) (string, []string, error) {
 		}
 	}
 	if device := o.text("flannel-iface"); device != "" && len(addresses) == 0 {
-		found, err := addressOfInterface(device)
+		found, err := kube.AddressOfInterface(device)
 		if err != nil {
 			return "", nil, err
 		}
 		addresses = []string{found}
 	}
 	if len(addresses) == 0 {
-		found, err := addressOfDefaultRoute()
+		found, err := kube.AddressOfDefaultRoute()
 		if err != nil {
 			return "", nil, err
 		}
@@ -196,37 +200,6 @@ func hostNameAndIPs(o *options) (string, []string, error) {
 		name = host
 	}
 	return strings.ToLower(name), addresses, nil
-}
-
-func addressOfInterface(device string) (string, error) {
-	found, err := net.InterfaceByName(device)
-	if err != nil {
-		return "", fmt.Errorf("unable to get interface %s: %w", device, err)
-	}
-	addresses, err := found.Addrs()
-	if err != nil {
-		return "", err
-	}
-	for _, address := range addresses {
-		if network, ok := address.(*net.IPNet); ok && network.IP.To4() != nil {
-			return network.IP.String(), nil
-		}
-	}
-	return "", fmt.Errorf("can't find ip for interface %s", device)
-}
-
-// addressOfDefaultRoute reads the routing table of the kernel, as the real program does; no packet is sent.
-func addressOfDefaultRoute() (string, error) {
-	table, err := os.ReadFile("/proc/net/route")
-	if err != nil {
-		return "", err
-	}
-	for _, line := range strings.Split(string(table), "\n")[1:] {
-		if words := strings.Fields(line); len(words) > 2 && words[1] == "00000000" {
-			return addressOfInterface(words[0])
-		}
-	}
-	return "", errors.New("no default routes found in \"/proc/net/route\" or \"/proc/net/ipv6_route\"")
 }
 
 // start brings up the node's agent, the datastore and the API, in that order, while the supervisor answers already.
@@ -244,14 +217,14 @@ func (s *server) start() {
 		s.requestShutdown(err)
 		return
 	}
-	for s.db.barrier(time.Second) != nil || !s.isVoter() {
-		if s.db.isRemoved() {
+	for s.DB.Barrier(time.Second) != nil || !s.IsVoter() {
+		if s.DB.IsRemoved() {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	if s.etcd {
-		infof("ETCD server is now running")
+		kube.Infof("ETCD server is now running")
 	}
 	if err := s.saveBootstrap(false); err != nil {
 		s.requestShutdown(fmt.Errorf("failed to save bootstrap data: %w", err))
@@ -260,10 +233,10 @@ func (s *server) start() {
 	time.Sleep(300 * time.Millisecond)
 	s.seed()
 	s.apiReady.Store(true)
-	infof("Kube API server is now running")
-	infof("k3s is up and running")
+	kube.Infof("Kube API server is now running")
+	kube.Infof("k3s is up and running")
 	notifyReady()
-	go s.controllers()
+	go s.control()
 	go s.guardQuorum()
 	if node != nil {
 		go s.labelOwnNode()
@@ -275,23 +248,16 @@ func (s *server) start() {
 
 // guardQuorum ends a server that had a majority and lost it, as its controllers do when they cannot renew their leases.
 func (s *server) guardQuorum() {
-	limit := secondsFromEnvironment("STANDIN_QUORUM_SECONDS", 10)
+	limit := kube.SecondsFromEnvironment("STANDIN_QUORUM_SECONDS", 10)
 	last := time.Now()
 	for {
 		time.Sleep(500 * time.Millisecond)
-		if s.db.barrier(time.Second) == nil || s.db.isRemoved() {
+		if s.DB.Barrier(time.Second) == nil || s.DB.IsRemoved() {
 			last = time.Now()
 		}
 		if time.Since(last) > limit {
-			errorf("error retrieving resource lock kube-system/k3s-etcd: etcdserver: no leader")
-			fatalf("leaderelection lost for k3s-etcd")
+			kube.Errorf("error retrieving resource lock kube-system/k3s-etcd: etcdserver: no leader")
+			kube.Fatalf("leaderelection lost for k3s-etcd")
 		}
 	}
-}
-
-func secondsFromEnvironment(name string, fallback float64) time.Duration {
-	if value, err := time.ParseDuration(os.Getenv(name) + "s"); err == nil {
-		return value
-	}
-	return time.Duration(fallback * float64(time.Second))
 }

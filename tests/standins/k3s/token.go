@@ -3,20 +3,22 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"regexp"
 	"strings"
 	"time"
-)
 
-var bootstrapShape = regexp.MustCompile(`^([a-z0-9]{6})\.([a-z0-9]{16})$`)
+	"standin/kube"
+)
 
 // access is a parsed token with the server it was checked against.
 type access struct {
@@ -34,7 +36,7 @@ func parseToken(token string) (*access, error) {
 	rest, secure := strings.CutPrefix(token, "K10")
 	if !secure {
 		rest = ":::" + token
-		if bootstrapShape.MatchString(token) {
+		if kube.BootstrapShape.MatchString(token) {
 			rest = "::" + token
 		}
 	}
@@ -45,7 +47,7 @@ func parseToken(token string) (*access, error) {
 		}
 		parsed.hash, rest = hash, credentials
 	}
-	if bootstrapShape.MatchString(rest) {
+	if kube.BootstrapShape.MatchString(rest) {
 		parsed.bootstrap = rest
 		return parsed, nil
 	}
@@ -97,7 +99,7 @@ func connect(server, token, user string, knownCA []byte, certFile, keyFile strin
 		return nil, err
 	}
 	if a.hash == "" {
-		warnf("Cluster CA certificate is not trusted by the host CA bundle, but the token does not include a CA hash. " +
+		kube.Warnf("Cluster CA certificate is not trusted by the host CA bundle, but the token does not include a CA hash. " +
 			"Use the full token from the server's node-token file to enable Cluster CA validation.")
 	} else if found := caHash(a.ca); found != a.hash {
 		return nil, fmt.Errorf("token CA hash does not match the Cluster CA certificate hash: %s != %s", a.hash, found)
@@ -133,7 +135,7 @@ func (a *access) setServer(server string) error {
 }
 
 func (a *access) client(withCert bool, timeout time.Duration) *http.Client {
-	config := &tls.Config{RootCAs: certPool(a.ca)}
+	config := &tls.Config{RootCAs: kube.CertPool(a.ca)}
 	if pair, err := tls.LoadX509KeyPair(a.certFile, a.keyFile); err == nil && withCert {
 		config.Certificates = []tls.Certificate{pair}
 	}
@@ -184,8 +186,23 @@ func readAnswer(response *http.Response) ([]byte, error) {
 	return nil, fmt.Errorf("%s: %s", response.Request.URL, response.Status)
 }
 
-// readTokenFile gives the first line's worth of a token file.
-func readTokenFile(path string) (string, error) {
-	content, err := os.ReadFile(path)
-	return strings.TrimSpace(string(content)), err
+// caHash is the part of a K10 token that names the CA: of the file when it holds one certificate, else of the root.
+func caHash(bundle []byte) string {
+	var certs []*x509.Certificate
+	for rest := bundle; ; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			certs = append(certs, cert)
+		}
+	}
+	hashed := bundle
+	if len(certs) > 1 {
+		hashed = certs[len(certs)-1].Raw
+	}
+	sum := sha256.Sum256(hashed)
+	return hex.EncodeToString(sum[:])
 }

@@ -9,10 +9,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
-)
 
-// shimScript stands for the process that keeps a pod's containers: it outlives the service and only killall ends it.
-const shimScript = "#!/bin/sh\n# stand-in for the container shim: sleeps until it is killed\nwhile :; do sleep 3600; done\n"
+	"standin/kube"
+)
 
 func unpackedDir(dataDir string) string {
 	sum := sha256.Sum256([]byte("k3s stand-in " + version + " " + runtime.GOARCH))
@@ -29,7 +28,7 @@ func unpack(dataDir string) error {
 		return fmt.Errorf("extracting data: %w", err)
 	}
 	lockFile := filepath.Join(base, ".lock")
-	infof("Acquiring lock file %s", lockFile)
+	kube.Infof("Acquiring lock file %s", lockFile)
 	lock, err := os.OpenFile(lockFile, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("extracting data: %w", err)
@@ -41,7 +40,7 @@ func unpack(dataDir string) error {
 	if _, err := os.Stat(target); err == nil {
 		return nil
 	}
-	infof("Preparing data dir %s", target)
+	kube.Infof("Preparing data dir %s", target)
 	if err := writePrograms(target + "-tmp"); err != nil {
 		return fmt.Errorf("extracting data: %w", err)
 	}
@@ -63,7 +62,7 @@ func writePrograms(dir string) error {
 	if err := os.MkdirAll(filepath.Join(bin, "aux"), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(bin, "containerd-shim-runc-v2"), []byte(shimScript), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "containerd-shim-runc-v2"), []byte(kube.ShimScript), 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(bin, "k3s"), []byte(version+"\n"), 0o755)

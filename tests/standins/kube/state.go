@@ -1,5 +1,5 @@
 // The replicated state: keys with JSON values and revisions, the list of members, and who watches.
-package main
+package kube
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-type member struct {
+type Member struct {
 	ID        string `json:"id"`
 	Name      string `json:"name"`
 	PeerURL   string `json:"peerURL"`
@@ -16,16 +16,16 @@ type member struct {
 	Learner   bool   `json:"isLearner,omitempty"`
 }
 
-// operation is one change. Previous nil: always; 0: the key must not exist; else the key must have that revision.
-type operation struct {
+// Operation is one change. Previous nil: always; 0: the key must not exist; else the key must have that revision.
+type Operation struct {
 	Kind     string          `json:"kind"` // put, delete, member, remove, noop
 	Key      string          `json:"key,omitempty"`
 	Value    json.RawMessage `json:"value,omitempty"`
 	Previous *int64          `json:"previous,omitempty"`
-	Member   *member         `json:"member,omitempty"`
+	Member   *Member         `json:"member,omitempty"`
 }
 
-type outcome struct {
+type Outcome struct {
 	OK       bool   `json:"ok"`
 	Revision int64  `json:"revision"`
 	Error    string `json:"error,omitempty"`
@@ -43,20 +43,20 @@ type change struct {
 	record
 }
 
-type state struct {
+type State struct {
 	mu       sync.RWMutex
 	Revision int64             `json:"revision"`
 	Keys     map[string]record `json:"keys"`
-	Members  []member          `json:"members"`
+	Members  []Member          `json:"members"`
 	Removed  map[string]bool   `json:"removed,omitempty"`
 	watchers map[chan change]string
 }
 
-func newState() *state {
-	return &state{Keys: map[string]record{}, Removed: map[string]bool{}, watchers: map[chan change]string{}}
+func NewState() *State {
+	return &State{Keys: map[string]record{}, Removed: map[string]bool{}, watchers: map[chan change]string{}}
 }
 
-func (s *state) apply(index int64, op operation) outcome {
+func (s *State) apply(index int64, op Operation) Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Revision = index
@@ -70,13 +70,13 @@ func (s *state) apply(index int64, op operation) outcome {
 	case "remove":
 		return s.dropMember(op.Member.ID)
 	}
-	return outcome{OK: true, Revision: index}
+	return Outcome{OK: true, Revision: index}
 }
 
-func (s *state) put(index int64, op operation) outcome {
+func (s *State) put(index int64, op Operation) Outcome {
 	old, exists := s.Keys[op.Key]
 	if op.Previous != nil && *op.Previous != old.Revision {
-		return outcome{Revision: old.Revision}
+		return Outcome{Revision: old.Revision}
 	}
 	next := record{Value: op.Value, Created: index, Revision: index}
 	kind := "ADDED"
@@ -85,52 +85,52 @@ func (s *state) put(index int64, op operation) outcome {
 	}
 	s.Keys[op.Key] = next
 	s.tell(change{kind, op.Key, next})
-	return outcome{OK: true, Revision: index}
+	return Outcome{OK: true, Revision: index}
 }
 
-func (s *state) remove(index int64, op operation) outcome {
+func (s *State) remove(index int64, op Operation) Outcome {
 	old, exists := s.Keys[op.Key]
 	if !exists || op.Previous != nil && *op.Previous != old.Revision {
-		return outcome{Revision: old.Revision}
+		return Outcome{Revision: old.Revision}
 	}
 	delete(s.Keys, op.Key)
 	old.Revision = index
 	s.tell(change{"DELETED", op.Key, old})
-	return outcome{OK: true, Revision: index}
+	return Outcome{OK: true, Revision: index}
 }
 
-func (s *state) setMember(m member) outcome {
+func (s *State) setMember(m Member) Outcome {
 	for i := range s.Members {
 		if s.Members[i].ID == m.ID {
 			m.Learner = m.Learner && s.Members[i].Learner // a member that publishes its name after a restart may know less
 			s.Members[i] = m
-			return outcome{OK: true}
+			return Outcome{OK: true}
 		}
 		if m.Learner && s.Members[i].Learner {
-			return outcome{Error: "etcdserver: too many learner members in cluster"}
+			return Outcome{Error: "etcdserver: too many learner members in cluster"}
 		}
 		if s.Members[i].PeerURL == m.PeerURL {
-			return outcome{Error: "etcdserver: Peer URLs already exists"}
+			return Outcome{Error: "etcdserver: Peer URLs already exists"}
 		}
 	}
 	s.Members = append(s.Members, m)
 	sort.Slice(s.Members, func(i, j int) bool { return s.Members[i].ID < s.Members[j].ID })
-	return outcome{OK: true}
+	return Outcome{OK: true}
 }
 
-func (s *state) dropMember(id string) outcome {
+func (s *State) dropMember(id string) Outcome {
 	for i := range s.Members {
 		if s.Members[i].ID == id {
 			s.Members = append(s.Members[:i:i], s.Members[i+1:]...)
 			s.Removed[id] = true
-			return outcome{OK: true}
+			return Outcome{OK: true}
 		}
 	}
-	return outcome{Error: "etcdserver: member not found"}
+	return Outcome{Error: "etcdserver: member not found"}
 }
 
 // tell drops a watcher that does not read: its stream ends, and a client lists again.
-func (s *state) tell(event change) {
+func (s *State) tell(event change) {
 	for watcher, prefix := range s.watchers {
 		if !strings.HasPrefix(event.Key, prefix) {
 			continue
@@ -144,7 +144,7 @@ func (s *state) tell(event change) {
 	}
 }
 
-func (s *state) watch(prefix string) chan change {
+func (s *State) watch(prefix string) chan change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	watcher := make(chan change, 1000)
@@ -152,13 +152,13 @@ func (s *state) watch(prefix string) chan change {
 	return watcher
 }
 
-func (s *state) unwatch(watcher chan change) {
+func (s *State) unwatch(watcher chan change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.watchers, watcher)
 }
 
-func (s *state) get(key string) (record, bool) {
+func (s *State) Get(key string) (record, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	found, ok := s.Keys[key]
@@ -166,12 +166,12 @@ func (s *state) get(key string) (record, bool) {
 }
 
 type keyed struct {
-	key string
+	Key string
 	record
 }
 
-// list gives the records below a prefix in key order, and the state's revision.
-func (s *state) list(prefix string) ([]keyed, int64) {
+// List gives the records below a prefix in key order, and the state's revision.
+func (s *State) List(prefix string) ([]keyed, int64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var found []keyed
@@ -180,23 +180,23 @@ func (s *state) list(prefix string) ([]keyed, int64) {
 			found = append(found, keyed{key, item})
 		}
 	}
-	sort.Slice(found, func(i, j int) bool { return found[i].key < found[j].key })
+	sort.Slice(found, func(i, j int) bool { return found[i].Key < found[j].Key })
 	return found, s.Revision
 }
 
-func (s *state) members() []member {
+func (s *State) MemberList() []Member {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return append([]member{}, s.Members...)
+	return append([]Member{}, s.Members...)
 }
 
-func (s *state) wasRemoved(id string) bool {
+func (s *State) wasRemoved(id string) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.Removed[id]
 }
 
-func (s *state) encode() json.RawMessage {
+func (s *State) Encode() json.RawMessage {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	out, err := json.Marshal(s)
@@ -206,9 +206,9 @@ func (s *state) encode() json.RawMessage {
 	return out
 }
 
-// restore replaces the content; watchers are ended since they missed what happened between.
-func (s *state) restore(encoded json.RawMessage) error {
-	fresh := newState()
+// Restore replaces the content; watchers are ended since they missed what happened between.
+func (s *State) Restore(encoded json.RawMessage) error {
+	fresh := NewState()
 	if err := json.Unmarshal(encoded, fresh); err != nil {
 		return err
 	}

@@ -1,38 +1,38 @@
 // The kinds of objects the API knows: groups, names, whether they live in a namespace, and where they are stored.
-package main
+package kube
 
 import "strings"
 
-type resource struct {
-	group, version, plural, kind string
-	namespaced                   bool
-	short                        string
+type Resource struct {
+	Group, Version, Plural, Kind string
+	Namespaced                   bool
+	Short                        string
 }
 
-func (r resource) apiVersion() string {
-	if r.group == "" {
-		return r.version
+func (r Resource) ApiVersion() string {
+	if r.Group == "" {
+		return r.Version
 	}
-	return r.group + "/" + r.version
+	return r.Group + "/" + r.Version
 }
 
-// fullName is the resource with its group, as error messages show it.
-func (r resource) fullName() string {
-	if r.group == "" {
-		return r.plural
+// FullName is the resource with its group, as error messages show it.
+func (r Resource) FullName() string {
+	if r.Group == "" {
+		return r.Plural
 	}
-	return r.plural + "." + r.group
+	return r.Plural + "." + r.Group
 }
 
-func (r resource) prefix(namespace string) string {
-	prefix := "/registry/" + r.group + "/" + r.plural + "/"
-	if r.namespaced && namespace != "" {
+func (r Resource) Prefix(namespace string) string {
+	prefix := "/registry/" + r.Group + "/" + r.Plural + "/"
+	if r.Namespaced && namespace != "" {
 		prefix += namespace + "/"
 	}
 	return prefix
 }
 
-func (r resource) key(namespace, name string) string { return r.prefix(namespace) + name }
+func (r Resource) Key(namespace, name string) string { return r.Prefix(namespace) + name }
 
 const resourceTable = `
 v1 nodes Node - no
@@ -66,68 +66,70 @@ storage.k8s.io/v1 storageclasses StorageClass - sc
 scheduling.k8s.io/v1 priorityclasses PriorityClass - pc
 apiextensions.k8s.io/v1 customresourcedefinitions CustomResourceDefinition - crd
 node.k8s.io/v1 runtimeclasses RuntimeClass - -
-k3s.cattle.io/v1 addons Addon ns -
-k3s.cattle.io/v1 etcdsnapshotfiles ETCDSnapshotFile - -
-helm.cattle.io/v1 helmcharts HelmChart ns -
-helm.cattle.io/v1 helmchartconfigs HelmChartConfig ns -
 `
 
-var resources = readResourceTable()
-
-func readResourceTable() []resource {
-	var list []resource
+var Resources = func() (list []Resource) {
 	for _, line := range strings.Split(strings.TrimSpace(resourceTable), "\n") {
-		words := strings.Fields(line)
-		group, version, found := strings.Cut(words[0], "/")
-		if !found {
-			group, version = "", words[0]
-		}
-		list = append(list, resource{group, version, words[1], words[2], words[3] == "ns", words[4]})
+		list = append(list, parseResource(line))
 	}
 	return list
+}()
+
+func parseResource(line string) Resource {
+	words := strings.Fields(line)
+	group, version, found := strings.Cut(words[0], "/")
+	if !found {
+		group, version = "", words[0]
+	}
+	return Resource{group, version, words[1], words[2], words[3] == "ns", words[4]}
 }
 
-func findResource(group, version, plural string) (resource, bool) {
-	for _, r := range resources {
-		if r.group == group && r.version == version && r.plural == plural {
+// AddResource makes a kind of the distribution known, in the words of the table above.
+func AddResource(line string) Resource {
+	added := parseResource(line)
+	Resources = append(Resources, added)
+	return added
+}
+
+func FindResource(group, version, plural string) (Resource, bool) {
+	for _, r := range Resources {
+		if r.Group == group && r.Version == version && r.Plural == plural {
 			return r, true
 		}
 	}
-	return resource{}, false
+	return Resource{}, false
 }
 
-func resourceOfKind(apiVersion, kind string) (resource, bool) {
-	for _, r := range resources {
-		if r.apiVersion() == apiVersion && r.kind == kind {
+func resourceOfKind(apiVersion, kind string) (Resource, bool) {
+	for _, r := range Resources {
+		if r.ApiVersion() == apiVersion && r.Kind == kind {
 			return r, true
 		}
 	}
-	return resource{}, false
+	return Resource{}, false
 }
 
 // resourceNamed finds a resource by any name kubectl takes.
-func resourceNamed(name string) (resource, bool) {
+func resourceNamed(name string) (Resource, bool) {
 	name, _, _ = strings.Cut(strings.ToLower(name), ".")
-	for _, r := range resources {
-		if name == r.plural || name == strings.ToLower(r.kind) || name == r.short && name != "-" {
+	for _, r := range Resources {
+		if name == r.Plural || name == strings.ToLower(r.Kind) || name == r.Short && name != "-" {
 			return r, true
 		}
 	}
-	return resource{}, false
+	return Resource{}, false
 }
 
 var (
-	nodeResource      = mustResource("nodes")
+	NodeResource      = mustResource("nodes")
 	podResource       = mustResource("pods")
 	namespaceResource = mustResource("namespaces")
-	secretResource    = mustResource("secrets")
-	configMapResource = mustResource("configmaps")
+	SecretResource    = mustResource("secrets")
+	ConfigMapResource = mustResource("configmaps")
 	leaseResource     = mustResource("leases")
-	addonResource     = mustResource("addons")
-	snapshotResource  = mustResource("etcdsnapshotfiles")
 )
 
-func mustResource(name string) resource {
+func mustResource(name string) Resource {
 	found, ok := resourceNamed(name)
 	if !ok {
 		panic(name)

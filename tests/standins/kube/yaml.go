@@ -1,6 +1,6 @@
 // A reader for the part of YAML that configuration files and manifests use, with YAML 1.1 scalars as the real program
 // reads them (yes and on are booleans, 0600 is octal, 1.30 is a number).
-package main
+package kube
 
 import (
 	"fmt"
@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// yamlMap keeps the order of its keys; duplicate keys keep the last value.
-type yamlMap struct {
-	keys   []string
-	values map[string]any
+// YamlMap keeps the order of its keys; duplicate keys keep the last value.
+type YamlMap struct {
+	Keys   []string
+	Values map[string]any
 }
 
-func newYAMLMap() *yamlMap { return &yamlMap{values: map[string]any{}} }
+func NewYAMLMap() *YamlMap { return &YamlMap{Values: map[string]any{}} }
 
-func (m *yamlMap) set(key string, value any) {
-	if _, seen := m.values[key]; !seen {
-		m.keys = append(m.keys, key)
+func (m *YamlMap) Set(key string, value any) {
+	if _, seen := m.Values[key]; !seen {
+		m.Keys = append(m.Keys, key)
 	}
-	m.values[key] = value
+	m.Values[key] = value
 }
 
 type yamlError struct {
@@ -45,8 +45,8 @@ type yamlParser struct {
 	pos   int
 }
 
-// parseYAML reads one document. The result holds *yamlMap, []any, string, bool, int64, float64 and nil.
-func parseYAML(text string) (value any, err error) {
+// ParseYAML reads one document. The result holds *yamlMap, []any, string, bool, int64, float64 and nil.
+func ParseYAML(text string) (value any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			failure, ok := r.(yamlError)
@@ -72,7 +72,7 @@ func parseYAML(text string) (value any, err error) {
 func parseYAMLDocuments(text string) ([]any, error) {
 	var documents []any
 	for _, part := range regexp.MustCompile(`(?m)^---.*$`).Split(text, -1) {
-		value, err := parseYAML(part)
+		value, err := ParseYAML(part)
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +174,7 @@ func (p *yamlParser) sequence(indent int) any {
 }
 
 func (p *yamlParser) mapping(indent int) any {
-	result := newYAMLMap()
+	result := NewYAMLMap()
 	for p.pos < len(p.lines) {
 		line := p.lines[p.pos]
 		if line.indent < 0 {
@@ -194,12 +194,12 @@ func (p *yamlParser) mapping(indent int) any {
 			p.fail(line.number+1, "could not find expected ':'")
 		}
 		p.pos++
-		name := toText(p.inline(key, line.number))
+		name := ToText(p.inline(key, line.number))
 		if rest == "" {
-			result.set(name, p.nested(indent, true))
+			result.Set(name, p.nested(indent, true))
 			continue
 		}
-		result.set(name, p.scalarOrBlock(rest, indent, line.number))
+		result.Set(name, p.scalarOrBlock(rest, indent, line.number))
 	}
 	return result
 }
@@ -410,7 +410,7 @@ func (f *yamlFlow) list() any {
 }
 
 func (f *yamlFlow) object() any {
-	result := newYAMLMap()
+	result := NewYAMLMap()
 	f.pos++
 	for {
 		f.skip()
@@ -421,14 +421,14 @@ func (f *yamlFlow) object() any {
 			f.pos++
 			return result
 		}
-		key := toText(f.value())
+		key := ToText(f.value())
 		f.skip()
 		var value any
 		if f.pos < len(f.text) && f.text[f.pos] == ':' {
 			f.pos++
 			value = f.value()
 		}
-		result.set(key, value)
+		result.Set(key, value)
 		f.separator('}')
 	}
 }
@@ -532,8 +532,8 @@ func scalar(text string) any {
 	return text
 }
 
-// toText writes a value as the real program does when it makes flags of a file.
-func toText(value any) string {
+// ToText writes a value as the real program does when it makes flags of a file.
+func ToText(value any) string {
 	switch v := value.(type) {
 	case nil:
 		return ""
@@ -551,9 +551,9 @@ func toText(value any) string {
 // plain turns ordered maps into ordinary ones, for JSON.
 func plain(value any) any {
 	switch v := value.(type) {
-	case *yamlMap:
+	case *YamlMap:
 		result := map[string]any{}
-		for key, item := range v.values {
+		for key, item := range v.Values {
 			result[key] = plain(item)
 		}
 		return result
@@ -567,18 +567,18 @@ func plain(value any) any {
 	return value
 }
 
-// writeYAML prints plain values, keys sorted, as kubectl does.
-func writeYAML(out *strings.Builder, value any, indent string) {
+// WriteYAML prints plain values, keys sorted, as kubectl does.
+func WriteYAML(out *strings.Builder, value any, indent string) {
 	switch v := value.(type) {
 	case map[string]any:
-		for _, key := range sortedKeys(v) {
+		for _, key := range SortedKeys(v) {
 			writeYAMLItem(out, indent+key+":", v[key], indent+"  ")
 		}
 	case []any:
 		for _, item := range v {
 			if nested, ok := item.(map[string]any); ok && len(nested) > 0 {
 				var inner strings.Builder
-				writeYAML(&inner, nested, indent+"  ")
+				WriteYAML(&inner, nested, indent+"  ")
 				out.WriteString(indent + "- " + strings.TrimPrefix(inner.String(), indent+"  "))
 				continue
 			}
@@ -595,25 +595,25 @@ func writeYAMLItem(out *strings.Builder, head string, value any, indent string) 
 			return
 		}
 		out.WriteString(head + "\n")
-		writeYAML(out, v, indent)
+		WriteYAML(out, v, indent)
 	case []any:
 		if len(v) == 0 {
 			out.WriteString(head + " []\n")
 			return
 		}
 		out.WriteString(head + "\n")
-		writeYAML(out, v, strings.TrimSuffix(indent, "  "))
+		WriteYAML(out, v, strings.TrimSuffix(indent, "  "))
 	case string:
 		if _, same := scalar(v).(string); !same || strings.ContainsAny(v, ":#\n\"'{}[],&*!|>%@`") {
 			v = strconv.Quote(v)
 		}
 		out.WriteString(head + " " + v + "\n")
 	default:
-		out.WriteString(head + " " + toText(value) + "\n")
+		out.WriteString(head + " " + ToText(value) + "\n")
 	}
 }
 
-func sortedKeys[V any](m map[string]V) []string {
+func SortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for key := range m {
 		keys = append(keys, key)

@@ -1,5 +1,5 @@
 // Reading and changing objects that are plain JSON maps; patches and selectors.
-package main
+package kube
 
 import (
 	"crypto/rand"
@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-type object = map[string]any
+type Object = map[string]any
 
-// at walks maps by field name; nil when a step is missing.
-func at(value any, path ...string) any {
+// At walks maps by field name; nil when a step is missing.
+func At(value any, path ...string) any {
 	for _, step := range path {
-		mapping, ok := value.(object)
+		mapping, ok := value.(Object)
 		if !ok {
 			return nil
 		}
@@ -25,27 +25,27 @@ func at(value any, path ...string) any {
 	return value
 }
 
-func textAt(value any, path ...string) string {
-	text, _ := at(value, path...).(string)
+func TextAt(value any, path ...string) string {
+	text, _ := At(value, path...).(string)
 	return text
 }
 
-func mapAt(value any, path ...string) object {
-	found, _ := at(value, path...).(object)
+func mapAt(value any, path ...string) Object {
+	found, _ := At(value, path...).(Object)
 	return found
 }
 
-func listAt(value any, path ...string) []any {
-	found, _ := at(value, path...).([]any)
+func ListAt(value any, path ...string) []any {
+	found, _ := At(value, path...).([]any)
 	return found
 }
 
-// putAt sets a field and makes the maps on the way.
-func putAt(target object, value any, path ...string) {
+// PutAt sets a field and makes the maps on the way.
+func PutAt(target Object, value any, path ...string) {
 	for _, step := range path[:len(path)-1] {
-		next, ok := target[step].(object)
+		next, ok := target[step].(Object)
 		if !ok {
-			next = object{}
+			next = Object{}
 			target[step] = next
 		}
 		target = next
@@ -53,18 +53,18 @@ func putAt(target object, value any, path ...string) {
 	target[path[len(path)-1]] = value
 }
 
-func nameOf(o object) string { return textAt(o, "metadata", "name") }
+func NameOf(o Object) string { return TextAt(o, "metadata", "name") }
 
-// clone copies by way of JSON, so that numbers and nested types are alike everywhere.
-func clone(value any) any {
+// Clone copies by way of JSON, so that numbers and nested types are alike everywhere.
+func Clone(value any) any {
 	encoded, err := json.Marshal(value)
 	if err != nil {
 		panic(err)
 	}
-	return decode(encoded)
+	return Decode(encoded)
 }
 
-func decode(encoded []byte) any {
+func Decode(encoded []byte) any {
 	var value any
 	if json.Unmarshal(encoded, &value) != nil {
 		return nil
@@ -72,7 +72,7 @@ func decode(encoded []byte) any {
 	return value
 }
 
-func cloneObject(value object) object { return clone(value).(object) }
+func cloneObject(value Object) Object { return Clone(value).(Object) }
 
 func newUID() string {
 	b := make([]byte, 16)
@@ -81,21 +81,21 @@ func newUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// mergePatch applies RFC 7386; null removes a field.
-func mergePatch(target, patch any) any {
-	change, ok := patch.(object)
+// MergePatch applies RFC 7386; null removes a field.
+func MergePatch(target, patch any) any {
+	change, ok := patch.(Object)
 	if !ok {
 		return patch
 	}
-	result, ok := target.(object)
+	result, ok := target.(Object)
 	if !ok {
-		result = object{}
+		result = Object{}
 	}
 	for key, value := range change {
 		if value == nil {
 			delete(result, key)
 		} else {
-			result[key] = mergePatch(result[key], value)
+			result[key] = MergePatch(result[key], value)
 		}
 	}
 	return result
@@ -108,7 +108,7 @@ var mergeKeys = map[string]string{
 }
 
 func strategicPatch(target any, patch any) any {
-	change, ok := patch.(object)
+	change, ok := patch.(Object)
 	if !ok {
 		return patch
 	}
@@ -116,22 +116,22 @@ func strategicPatch(target any, patch any) any {
 		delete(change, "$patch")
 		return change
 	}
-	result, ok := target.(object)
+	result, ok := target.(Object)
 	if !ok {
-		result = object{}
+		result = Object{}
 	}
 	for key, value := range change {
 		switch {
 		case strings.HasPrefix(key, "$setElementOrder") || key == "$retainKeys" || key == "$patch":
 		case strings.HasPrefix(key, "$deleteFromPrimitiveList/"):
 			field := strings.TrimPrefix(key, "$deleteFromPrimitiveList/")
-			result[field] = without(listAt(result, field), value)
+			result[field] = without(ListAt(result, field), value)
 		case value == nil:
 			delete(result, key)
 		case key == "finalizers":
-			result[key] = union(listAt(result, key), value)
-		case mergeKeys[key] != "" && isList(value):
-			result[key] = mergeList(listAt(result, key), value.([]any), mergeKeys[key])
+			result[key] = Union(ListAt(result, key), value)
+		case mergeKeys[key] != "" && IsList(value):
+			result[key] = mergeList(ListAt(result, key), value.([]any), mergeKeys[key])
 		default:
 			result[key] = strategicPatch(result[key], value)
 		}
@@ -149,7 +149,7 @@ func without(list []any, drop any) []any {
 	return kept
 }
 
-func union(list []any, more any) []any {
+func Union(list []any, more any) []any {
 	for _, item := range asAnyList(more) {
 		if !contains(list, item) {
 			list = append(list, item)
@@ -174,11 +174,11 @@ func mergeList(old, change []any, key string) []any {
 	for _, item := range change {
 		index := -1
 		for i := range result {
-			if reflect.DeepEqual(at(result[i], key), at(item, key)) {
+			if reflect.DeepEqual(At(result[i], key), At(item, key)) {
 				index = i
 			}
 		}
-		if at(item, "$patch") == "delete" {
+		if At(item, "$patch") == "delete" {
 			if index >= 0 {
 				result = append(result[:index:index], result[index+1:]...)
 			}
@@ -196,19 +196,19 @@ func mergeList(old, change []any, key string) []any {
 // jsonPatch applies RFC 6902 operations.
 func jsonPatch(target any, operations []any) (any, error) {
 	for _, operation := range operations {
-		kind, path := textAt(operation, "op"), pointer(textAt(operation, "path"))
+		kind, path := TextAt(operation, "op"), pointer(TextAt(operation, "path"))
 		var err error
 		switch kind {
 		case "add", "replace", "remove":
-			target, err = patchAt(target, path, kind, at(operation, "value"))
+			target, err = patchAt(target, path, kind, At(operation, "value"))
 		case "test":
 			found, lookupErr := lookup(target, path)
-			if err = lookupErr; err == nil && !reflect.DeepEqual(found, at(operation, "value")) {
-				err = errors.New("testing value " + textAt(operation, "path") + " failed: test failed")
+			if err = lookupErr; err == nil && !reflect.DeepEqual(found, At(operation, "value")) {
+				err = errors.New("testing value " + TextAt(operation, "path") + " failed: test failed")
 			}
 		case "move", "copy":
 			var found any
-			from := pointer(textAt(operation, "from"))
+			from := pointer(TextAt(operation, "from"))
 			if found, err = lookup(target, from); err == nil && kind == "move" {
 				target, err = patchAt(target, from, "remove", nil)
 			}
@@ -239,7 +239,7 @@ func pointer(text string) []string {
 func lookup(target any, path []string) (any, error) {
 	for _, step := range path {
 		switch v := target.(type) {
-		case object:
+		case Object:
 			found, ok := v[step]
 			if !ok {
 				return nil, errors.New("unable to find path " + step)
@@ -264,7 +264,7 @@ func patchAt(target any, path []string, kind string, value any) (any, error) {
 	}
 	step := path[0]
 	switch v := target.(type) {
-	case object:
+	case Object:
 		if len(path) > 1 {
 			next, ok := v[step]
 			if !ok {
@@ -311,7 +311,7 @@ func patchList(list []any, path []string, kind string, value any) (any, error) {
 }
 
 // matchLabels tells whether labels fit a selector such as "a=b,c!=d,e,!f,g in (x,y)".
-func matchLabels(labels object, selector string) bool {
+func matchLabels(labels Object, selector string) bool {
 	for _, term := range splitTerms(selector) {
 		if !matchTerm(labels, term) {
 			return false
@@ -339,16 +339,16 @@ func splitTerms(selector string) []string {
 	return terms
 }
 
-func matchTerm(labels object, term string) bool {
+func matchTerm(labels Object, term string) bool {
 	if name, values, found := strings.Cut(term, " notin "); found {
-		return !strings.Contains(","+strings.Trim(strings.ReplaceAll(values, " ", ""), "()")+",", ","+textAt(labels, strings.TrimSpace(name))+",")
+		return !strings.Contains(","+strings.Trim(strings.ReplaceAll(values, " ", ""), "()")+",", ","+TextAt(labels, strings.TrimSpace(name))+",")
 	}
 	if name, values, found := strings.Cut(term, " in "); found {
 		value, ok := labels[strings.TrimSpace(name)].(string)
 		return ok && strings.Contains(","+strings.Trim(strings.ReplaceAll(values, " ", ""), "()")+",", ","+value+",")
 	}
 	if name, value, found := strings.Cut(term, "!="); found {
-		return textAt(labels, strings.TrimSpace(name)) != strings.TrimSpace(value)
+		return TextAt(labels, strings.TrimSpace(name)) != strings.TrimSpace(value)
 	}
 	if name, value, found := strings.Cut(strings.Replace(term, "==", "=", 1), "="); found {
 		got, ok := labels[strings.TrimSpace(name)].(string)
@@ -359,13 +359,13 @@ func matchTerm(labels object, term string) bool {
 }
 
 // matchFields tells whether an object fits a field selector such as "spec.nodeName=h1,status.phase!=Running".
-func matchFields(o object, selector string) bool {
+func matchFields(o Object, selector string) bool {
 	for _, term := range splitTerms(selector) {
 		name, value, differ := strings.Cut(term, "!=")
 		if !differ {
 			name, value, _ = strings.Cut(strings.Replace(term, "==", "=", 1), "=")
 		}
-		found := at(o, strings.Split(name, ".")...)
+		found := At(o, strings.Split(name, ".")...)
 		if found == nil {
 			found = ""
 		}

@@ -1,6 +1,6 @@
 // One member of the datastore: elections and a replicated log in the manner of Raft. A single member is the "sqlite"
 // of a one-server cluster; more members are its "etcd". Only voters count for a majority; learners just receive.
-package main
+package kube
 
 import (
 	"encoding/json"
@@ -21,15 +21,15 @@ const (
 var (
 	errNoLeader = errors.New("etcdserver: no leader")
 	errRemoved  = errors.New("etcdserver: server stopped")
-	errTimeout  = errors.New("etcdserver: request timed out")
+	ErrTimeout  = errors.New("etcdserver: request timed out")
 )
 
 // carrier sends a message to another member and decodes the answer into reply.
 type carrier interface {
-	send(to member, path string, message, reply any, timeout time.Duration) error
+	send(to Member, path string, message, reply any, timeout time.Duration) error
 }
 
-type consensus struct {
+type Consensus struct {
 	mu       sync.Mutex
 	id       string
 	term     int64
@@ -38,7 +38,7 @@ type consensus struct {
 	snapshot logEntry   // index and term of the last entry that is only in the snapshot
 	commit   int64
 	applied  int64
-	state    *state
+	State    *State
 	journal  *journal
 	carrier  carrier
 
@@ -51,17 +51,17 @@ type consensus struct {
 	lastContact time.Time            // follower: last message of a leader
 	election    time.Time
 	sending     map[string]bool
-	waiting     map[int64]chan outcome
+	waiting     map[int64]chan Outcome
 	progress    chan struct{} // closed and renewed whenever applied or leader changes
 	removed     bool
-	onRemoved   func()
+	OnRemoved   func()
 	stopped     bool
 }
 
-// openConsensus loads a member's file. A file that does not exist gives an empty member without a cluster.
-func openConsensus(path string, transport carrier) (*consensus, error) {
-	c := &consensus{state: newState(), journal: &journal{path: path}, carrier: transport,
-		waiting: map[int64]chan outcome{}, progress: make(chan struct{})}
+// OpenConsensus loads a member's file. A file that does not exist gives an empty member without a cluster.
+func OpenConsensus(path string, transport carrier) (*Consensus, error) {
+	c := &Consensus{State: NewState(), journal: &journal{path: path}, carrier: transport,
+		waiting: map[int64]chan Outcome{}, progress: make(chan struct{})}
 	lines, err := readJournal(path)
 	if err != nil {
 		return c, err
@@ -74,7 +74,7 @@ func openConsensus(path string, transport carrier) (*consensus, error) {
 	return c, nil
 }
 
-func (c *consensus) replay(line journalLine) error {
+func (c *Consensus) replay(line journalLine) error {
 	if line.ID != "" {
 		c.id = line.ID
 	}
@@ -82,7 +82,7 @@ func (c *consensus) replay(line journalLine) error {
 	case line.Snapshot != nil:
 		c.snapshot = logEntry{Index: line.Index, Term: line.Term}
 		c.commit, c.applied, c.log = line.Index, line.Index, nil
-		return c.state.restore(line.Snapshot)
+		return c.State.Restore(line.Snapshot)
 	case line.Entry != nil:
 		c.log = append(c.log, *line.Entry)
 	default:
@@ -91,17 +91,17 @@ func (c *consensus) replay(line journalLine) error {
 	return nil
 }
 
-// found makes the file of a new cluster with one member; content may come from an older datastore.
-func (c *consensus) found(self member, content *state) error {
+// Found makes the file of a new cluster with one member; content may come from an older datastore.
+func (c *Consensus) Found(self Member, content *State) error {
 	if content == nil {
-		content = newState()
+		content = NewState()
 	}
-	content.Members, content.Removed = []member{self}, map[string]bool{}
+	content.Members, content.Removed = []Member{self}, map[string]bool{}
 	if content.Revision == 0 {
 		content.Revision = 1
 	}
 	c.id, c.term = self.ID, 1
-	if err := c.state.restore(content.encode()); err != nil {
+	if err := c.State.Restore(content.Encode()); err != nil {
 		return err
 	}
 	c.snapshot = logEntry{Index: content.Revision, Term: 1}
@@ -109,23 +109,23 @@ func (c *consensus) found(self member, content *state) error {
 	return c.rewriteJournal()
 }
 
-// join makes the file of an empty member that waits for a leader to fill it.
-func (c *consensus) join(id string) error {
+// Join makes the file of an empty member that waits for a leader to fill it.
+func (c *Consensus) Join(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.id = id
 	return c.rewriteJournal()
 }
 
-func (c *consensus) rewriteJournal() error {
-	lines := []journalLine{{ID: c.id, Snapshot: c.state.encode(), Index: c.snapshot.Index, Term: c.snapshot.Term}, {Term: c.term, Vote: c.vote}}
+func (c *Consensus) rewriteJournal() error {
+	lines := []journalLine{{ID: c.id, Snapshot: c.State.Encode(), Index: c.snapshot.Index, Term: c.snapshot.Term}, {Term: c.term, Vote: c.vote}}
 	for i := range c.log {
 		lines = append(lines, journalLine{Entry: &c.log[i]})
 	}
 	return c.journal.rewrite(lines)
 }
 
-func (c *consensus) start() {
+func (c *Consensus) Start() {
 	c.mu.Lock()
 	c.resetElection()
 	if voters := c.voters(); len(voters) == 1 && voters[0].ID == c.id {
@@ -146,15 +146,15 @@ func (c *consensus) start() {
 	}()
 }
 
-func (c *consensus) resetElection() {
+func (c *Consensus) resetElection() {
 	c.election = time.Now().Add(electionMinimum + time.Duration(rand.Int63n(int64(electionMinimum))))
 }
 
-func (c *consensus) tick() {
+func (c *Consensus) tick() {
 	now := time.Now()
 	if c.isLeader {
-		if !c.hasMajority(func(m member) bool { return now.Sub(c.heard[m.ID]) < leaseTime }) {
-			infof("raft: %s stepped down at term %d: it does not hear of a majority", c.id, c.term)
+		if !c.hasMajority(func(m Member) bool { return now.Sub(c.heard[m.ID]) < leaseTime }) {
+			Infof("raft: %s stepped down at term %d: it does not hear of a majority", c.id, c.term)
 			c.follow(c.term, "")
 			return
 		}
@@ -167,8 +167,8 @@ func (c *consensus) tick() {
 }
 
 // members is the newest configuration in the log, committed or not: it decides who is asked and who counts.
-func (c *consensus) members() []member {
-	list := c.state.members()
+func (c *Consensus) members() []Member {
+	list := c.State.MemberList()
 	for _, entry := range c.log[c.applied-c.snapshot.Index:] {
 		if entry.Op.Kind != "member" && entry.Op.Kind != "remove" {
 			continue
@@ -189,8 +189,8 @@ func (c *consensus) members() []member {
 	return list
 }
 
-func (c *consensus) voters() []member {
-	var voters []member
+func (c *Consensus) voters() []Member {
+	var voters []Member
 	for _, m := range c.members() {
 		if !m.Learner {
 			voters = append(voters, m)
@@ -199,7 +199,7 @@ func (c *consensus) voters() []member {
 	return voters
 }
 
-func (c *consensus) isVoter(id string) bool {
+func (c *Consensus) isVoter(id string) bool {
 	for _, m := range c.voters() {
 		if m.ID == id {
 			return true
@@ -208,14 +208,14 @@ func (c *consensus) isVoter(id string) bool {
 	return false
 }
 
-// votes tells whether this member itself is a voter.
-func (c *consensus) votes() bool {
+// Votes tells whether this member itself is a voter.
+func (c *Consensus) Votes() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.isVoter(c.id)
 }
 
-func (c *consensus) hasMajority(counts func(member) bool) bool {
+func (c *Consensus) hasMajority(counts func(Member) bool) bool {
 	voters, agreed := c.voters(), 0
 	for _, m := range voters {
 		if m.ID == c.id || counts(m) {
@@ -225,14 +225,14 @@ func (c *consensus) hasMajority(counts func(member) bool) bool {
 	return agreed*2 > len(voters)
 }
 
-func (c *consensus) last() logEntry {
+func (c *Consensus) last() logEntry {
 	if len(c.log) == 0 {
 		return c.snapshot
 	}
 	return c.log[len(c.log)-1]
 }
 
-func (c *consensus) termAt(index int64) (int64, bool) {
+func (c *Consensus) termAt(index int64) (int64, bool) {
 	if index == c.snapshot.Index {
 		return c.snapshot.Term, true
 	}
@@ -242,16 +242,16 @@ func (c *consensus) termAt(index int64) (int64, bool) {
 	return c.log[index-c.snapshot.Index-1].Term, true
 }
 
-func (c *consensus) saveVote() { c.must(c.journal.append(journalLine{Term: c.term, Vote: c.vote})) }
+func (c *Consensus) saveVote() { c.must(c.journal.append(journalLine{Term: c.term, Vote: c.vote})) }
 
 // must ends the program when the member's file cannot be written, as a datastore does on a full disk.
-func (c *consensus) must(err error) {
+func (c *Consensus) must(err error) {
 	if err != nil {
-		fatalf("Failed to write datastore: %v", err)
+		Fatalf("Failed to write datastore: %v", err)
 	}
 }
 
-func (c *consensus) follow(term int64, leader string) {
+func (c *Consensus) follow(term int64, leader string) {
 	if term > c.term {
 		c.term, c.vote = term, ""
 		c.saveVote()
@@ -265,12 +265,12 @@ func (c *consensus) follow(term int64, leader string) {
 		c.signal()
 	}
 	for index, waiter := range c.waiting {
-		waiter <- outcome{Error: errTimeout.Error()} // it may still be applied: the caller must not try again
+		waiter <- Outcome{Error: ErrTimeout.Error()} // it may still be applied: the caller must not try again
 		delete(c.waiting, index)
 	}
 }
 
-func (c *consensus) signal() {
+func (c *Consensus) signal() {
 	close(c.progress)
 	c.progress = make(chan struct{})
 }
@@ -287,17 +287,17 @@ type voteReply struct {
 	Removed bool
 }
 
-func (c *consensus) campaign() { c.campaignAs(false) }
+func (c *Consensus) campaign() { c.campaignAs(false) }
 
-func (c *consensus) campaignAs(transfer bool) {
-	infof("raft: %s is starting a new election at term %d", c.id, c.term)
+func (c *Consensus) campaignAs(transfer bool) {
+	Infof("raft: %s is starting a new election at term %d", c.id, c.term)
 	c.follow(c.term+1, "")
 	c.resetElection()
 	c.vote = c.id
 	c.saveVote()
 	term, last := c.term, c.last()
 	granted := map[string]bool{}
-	if c.hasMajority(func(member) bool { return false }) {
+	if c.hasMajority(func(Member) bool { return false }) {
 		c.lead()
 		return
 	}
@@ -305,7 +305,7 @@ func (c *consensus) campaignAs(transfer bool) {
 		if m.ID == c.id {
 			continue
 		}
-		go func(m member) {
+		go func(m Member) {
 			var reply voteReply
 			request := voteRequest{term, last.Index, last.Term, c.id, transfer}
 			if c.carrier.send(m, "/raft/vote", request, &reply, time.Second) != nil {
@@ -319,7 +319,7 @@ func (c *consensus) campaignAs(transfer bool) {
 				c.follow(reply.Term, "")
 			} else if reply.Granted && c.term == term && !c.isLeader && c.vote == c.id {
 				granted[m.ID] = true
-				if c.hasMajority(func(v member) bool { return granted[v.ID] }) {
+				if c.hasMajority(func(v Member) bool { return granted[v.ID] }) {
 					c.lead()
 				}
 			}
@@ -327,10 +327,10 @@ func (c *consensus) campaignAs(transfer bool) {
 	}
 }
 
-func (c *consensus) onVote(request voteRequest) voteReply {
+func (c *Consensus) onVote(request voteRequest) voteReply {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.wasRemoved(request.From) {
+	if c.State.wasRemoved(request.From) {
 		return voteReply{Removed: true}
 	}
 	if !request.Transfer && (c.isLeader || c.leader != "" && time.Since(c.lastContact) < leaseTime) {
@@ -350,19 +350,19 @@ func (c *consensus) onVote(request voteRequest) voteReply {
 	return voteReply{Term: c.term, Granted: true}
 }
 
-func (c *consensus) lead() {
-	infof("raft: %s became leader at term %d", c.id, c.term)
+func (c *Consensus) lead() {
+	Infof("raft: %s became leader at term %d", c.id, c.term)
 	c.isLeader, c.leader = true, c.id
 	c.next, c.match, c.heard = map[string]int64{}, map[string]int64{}, map[string]time.Time{}
 	c.sent, c.sending = map[string]time.Time{}, map[string]bool{}
 	for _, m := range c.members() {
 		c.next[m.ID], c.heard[m.ID] = c.last().Index+1, time.Now()
 	}
-	c.appendEntry(operation{Kind: "noop"})
+	c.appendEntry(Operation{Kind: "noop"})
 	c.signal()
 }
 
-func (c *consensus) appendEntry(op operation) int64 {
+func (c *Consensus) appendEntry(op Operation) int64 {
 	entry := logEntry{Term: c.term, Index: c.last().Index + 1, Op: op}
 	c.log = append(c.log, entry)
 	c.must(c.journal.append(journalLine{Entry: &entry}))
@@ -384,7 +384,7 @@ type appendReply struct {
 	Removed     bool
 }
 
-func (c *consensus) broadcast(force bool) {
+func (c *Consensus) broadcast(force bool) {
 	for _, m := range c.members() {
 		if m.ID != c.id && !c.sending[m.ID] && (force || time.Since(c.sent[m.ID]) >= heartbeatInterval) {
 			c.sendAppend(m)
@@ -392,7 +392,7 @@ func (c *consensus) broadcast(force bool) {
 	}
 }
 
-func (c *consensus) messageFor(m member) appendRequest {
+func (c *Consensus) messageFor(m Member) appendRequest {
 	next := c.next[m.ID]
 	if next == 0 {
 		next = c.last().Index + 1
@@ -403,14 +403,14 @@ func (c *consensus) messageFor(m member) appendRequest {
 		request.PrevTerm = prevTerm
 		request.Entries = append([]logEntry{}, c.log[next-c.snapshot.Index-1:]...)
 	} else {
-		request.Snapshot = c.state.encode()
+		request.Snapshot = c.State.Encode()
 		request.PrevIndex = c.applied
 		request.PrevTerm, _ = c.termAt(c.applied)
 	}
 	return request
 }
 
-func (c *consensus) sendAppend(m member) {
+func (c *Consensus) sendAppend(m Member) {
 	request := c.messageFor(m)
 	c.sending[m.ID], c.sent[m.ID] = true, time.Now()
 	term := c.term
@@ -427,7 +427,7 @@ func (c *consensus) sendAppend(m member) {
 	}()
 }
 
-func (c *consensus) onReply(m member, reply appendReply) {
+func (c *Consensus) onReply(m Member, reply appendReply) {
 	switch {
 	case reply.Removed:
 		c.leave()
@@ -459,12 +459,12 @@ func min64(a, b int64) int64 {
 }
 
 // advance moves the commit index to what a majority holds.
-func (c *consensus) advance() {
+func (c *Consensus) advance() {
 	for index := c.last().Index; index > c.commit; index-- {
 		if term, _ := c.termAt(index); term != c.term {
 			break
 		}
-		if c.hasMajority(func(m member) bool { return c.match[m.ID] >= index }) {
+		if c.hasMajority(func(m Member) bool { return c.match[m.ID] >= index }) {
 			c.commit = index
 			break
 		}
@@ -472,11 +472,11 @@ func (c *consensus) advance() {
 	c.applyCommitted()
 }
 
-func (c *consensus) applyCommitted() {
+func (c *Consensus) applyCommitted() {
 	moved := false
 	for c.applied < c.commit && !c.removed {
 		entry := c.log[c.applied-c.snapshot.Index]
-		result := c.state.apply(entry.Index, entry.Op)
+		result := c.State.apply(entry.Index, entry.Op)
 		c.applied++
 		moved = true
 		if waiter := c.waiting[entry.Index]; waiter != nil {
@@ -499,27 +499,27 @@ func (c *consensus) applyCommitted() {
 }
 
 // broadcastRemoval lets the others learn of the last commit of a leader that goes.
-func (c *consensus) broadcastRemoval() {
+func (c *Consensus) broadcastRemoval() {
 	for _, m := range c.members() {
 		request := c.messageFor(m)
-		go func(m member) {
+		go func(m Member) {
 			var reply appendReply
 			c.carrier.send(m, "/raft/append", request, &reply, time.Second)
 		}(m)
 	}
 }
 
-func (c *consensus) compact() {
+func (c *Consensus) compact() {
 	term, _ := c.termAt(c.applied)
 	c.log = append([]logEntry{}, c.log[c.applied-c.snapshot.Index:]...)
 	c.snapshot = logEntry{Index: c.applied, Term: term}
 	c.must(c.rewriteJournal())
 }
 
-func (c *consensus) onAppend(request appendRequest) appendReply {
+func (c *Consensus) onAppend(request appendRequest) appendReply {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.wasRemoved(request.From) {
+	if c.State.wasRemoved(request.From) {
 		return appendReply{Removed: true}
 	}
 	if request.Term < c.term || c.id == "" { // without an ID the member has not joined yet
@@ -543,18 +543,18 @@ func (c *consensus) onAppend(request appendRequest) appendReply {
 	return appendReply{Term: c.term, Match: match, OK: true}
 }
 
-func (c *consensus) install(request appendRequest) {
+func (c *Consensus) install(request appendRequest) {
 	if request.PrevIndex <= c.applied {
 		return
 	}
-	c.must(c.state.restore(request.Snapshot))
+	c.must(c.State.Restore(request.Snapshot))
 	c.snapshot = logEntry{Index: request.PrevIndex, Term: request.PrevTerm}
 	c.log, c.commit, c.applied = nil, request.PrevIndex, request.PrevIndex
 	c.must(c.rewriteJournal())
 	c.signal()
 }
 
-func (c *consensus) take(entries []logEntry) {
+func (c *Consensus) take(entries []logEntry) {
 	for _, entry := range entries {
 		if term, known := c.termAt(entry.Index); known && term == entry.Term || entry.Index <= c.snapshot.Index {
 			continue
@@ -569,25 +569,25 @@ func (c *consensus) take(entries []logEntry) {
 }
 
 // leave stops a member that was removed from the cluster.
-func (c *consensus) leave() {
+func (c *Consensus) leave() {
 	if c.removed {
 		return
 	}
 	c.removed, c.isLeader, c.leader = true, false, ""
 	for index, waiter := range c.waiting {
-		waiter <- outcome{Error: errRemoved.Error()}
+		waiter <- Outcome{Error: errRemoved.Error()}
 		delete(c.waiting, index)
 	}
 	c.signal()
-	if c.onRemoved != nil {
-		go c.onRemoved()
+	if c.OnRemoved != nil {
+		go c.OnRemoved()
 	}
 }
 
-// stop hands leadership over, as a clean shutdown does.
-func (c *consensus) stop() {
+// Stop hands leadership over, as a clean shutdown does.
+func (c *Consensus) Stop() {
 	c.mu.Lock()
-	var heir *member
+	var heir *Member
 	if c.isLeader {
 		for _, m := range c.voters() {
 			if m.ID != c.id && (heir == nil || c.match[m.ID] > c.match[heir.ID]) {
@@ -605,7 +605,7 @@ func (c *consensus) stop() {
 	}
 }
 
-func (c *consensus) onLead() {
+func (c *Consensus) onLead() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.isLeader && !c.stopped && !c.removed && c.isVoter(c.id) {
@@ -613,8 +613,8 @@ func (c *consensus) onLead() {
 	}
 }
 
-// propose brings a change through the leader to a majority, and waits until it is applied here.
-func (c *consensus) propose(op operation, timeout time.Duration) (outcome, error) {
+// Propose brings a change through the leader to a majority, and waits until it is applied here.
+func (c *Consensus) Propose(op Operation, timeout time.Duration) (Outcome, error) {
 	if op.Member != nil { // the log keeps the operation: nobody else may change it
 		own := *op.Member
 		op.Member = &own
@@ -629,20 +629,20 @@ func (c *consensus) propose(op operation, timeout time.Duration) (outcome, error
 			return result, errors.New(result.Error)
 		}
 		if time.Now().Add(100 * time.Millisecond).After(deadline) {
-			return outcome{}, errNoLeader
+			return Outcome{}, errNoLeader
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 }
 
-func (c *consensus) proposeOnce(op operation, timeout time.Duration) (outcome, error) {
+func (c *Consensus) proposeOnce(op Operation, timeout time.Duration) (Outcome, error) {
 	c.mu.Lock()
 	if c.removed || c.stopped {
 		c.mu.Unlock()
-		return outcome{}, errRemoved
+		return Outcome{}, errRemoved
 	}
 	if c.isLeader {
-		waiter := make(chan outcome, 1)
+		waiter := make(chan Outcome, 1)
 		index := c.last().Index + 1
 		c.waiting[index] = waiter
 		c.appendEntry(op)
@@ -651,53 +651,53 @@ func (c *consensus) proposeOnce(op operation, timeout time.Duration) (outcome, e
 		case result := <-waiter:
 			return result, nil
 		case <-time.After(timeout):
-			return outcome{}, errTimeout
+			return Outcome{}, ErrTimeout
 		}
 	}
 	leader, known := c.leaderMember()
 	c.mu.Unlock()
 	if !known {
-		return outcome{}, errNoLeader
+		return Outcome{}, errNoLeader
 	}
-	var result outcome
+	var result Outcome
 	if err := c.carrier.send(leader, "/raft/propose", op, &result, timeout); errors.Is(err, syscall.ECONNREFUSED) {
-		return outcome{}, errNoLeader
+		return Outcome{}, errNoLeader
 	} else if err != nil {
-		return outcome{Error: errTimeout.Error()}, nil
+		return Outcome{Error: ErrTimeout.Error()}, nil
 	}
 	if result.OK && !c.waitApplied(result.Revision, timeout) {
-		return outcome{}, errTimeout
+		return Outcome{}, ErrTimeout
 	}
 	return result, nil
 }
 
-func (c *consensus) leaderMember() (member, bool) {
+func (c *Consensus) leaderMember() (Member, bool) {
 	for _, m := range c.members() {
 		if m.ID == c.leader {
 			return m, true
 		}
 	}
-	return member{}, false
+	return Member{}, false
 }
 
 // onPropose serves a follower's proposal on the leader.
-func (c *consensus) onPropose(op operation) outcome {
+func (c *Consensus) onPropose(op Operation) Outcome {
 	c.mu.Lock()
 	leading := c.isLeader
 	c.mu.Unlock()
 	if !leading {
-		return outcome{Error: errNoLeader.Error()}
+		return Outcome{Error: errNoLeader.Error()}
 	}
 	result, err := c.proposeOnce(op, 5*time.Second)
-	if err == errTimeout {
-		return outcome{Error: errTimeout.Error()}
+	if err == ErrTimeout {
+		return Outcome{Error: ErrTimeout.Error()}
 	} else if err != nil {
-		return outcome{Error: errNoLeader.Error()}
+		return Outcome{Error: errNoLeader.Error()}
 	}
 	return result
 }
 
-func (c *consensus) waitApplied(index int64, timeout time.Duration) bool {
+func (c *Consensus) waitApplied(index int64, timeout time.Duration) bool {
 	deadline := time.After(timeout)
 	for {
 		c.mu.Lock()
@@ -714,8 +714,8 @@ func (c *consensus) waitApplied(index int64, timeout time.Duration) bool {
 	}
 }
 
-// barrier returns once reads here show everything that was written before the call.
-func (c *consensus) barrier(timeout time.Duration) error {
+// Barrier returns once reads here show everything that was written before the call.
+func (c *Consensus) Barrier(timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	for {
 		c.mu.Lock()
@@ -747,13 +747,13 @@ func (c *consensus) barrier(timeout time.Duration) error {
 	}
 }
 
-func (c *consensus) termIsCommitted() bool {
+func (c *Consensus) termIsCommitted() bool {
 	term, _ := c.termAt(c.commit)
 	return term == c.term
 }
 
 // onPosition tells a follower the commit index; 0 when this member does not lead.
-func (c *consensus) onPosition() int64 {
+func (c *Consensus) onPosition() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.isLeader || !c.termIsCommitted() {
@@ -762,20 +762,20 @@ func (c *consensus) onPosition() int64 {
 	return c.commit
 }
 
-func (c *consensus) leading() bool {
+func (c *Consensus) Leading() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.isLeader && c.termIsCommitted()
 }
 
-func (c *consensus) isRemoved() bool {
+func (c *Consensus) IsRemoved() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.removed
 }
 
 // caughtUp tells a leader whether a member holds all that is committed.
-func (c *consensus) caughtUp(id string) bool {
+func (c *Consensus) caughtUp(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.isLeader && c.match[id] >= c.commit-1 && c.match[id] > 0
@@ -786,4 +786,16 @@ func shorter(a, b time.Duration) time.Duration {
 		return a
 	}
 	return b
+}
+
+// ReadDatastore opens a member's file and applies all of its log, without starting it.
+func ReadDatastore(path string) (*State, error) {
+	c, err := OpenConsensus(path, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range c.log {
+		c.State.apply(entry.Index, entry.Op)
+	}
+	return c.State, nil
 }

@@ -1,5 +1,5 @@
 // The file of one member: a snapshot of the state, then log entries and votes, one JSON object a line.
-package main
+package kube
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 type logEntry struct {
 	Term  int64     `json:"term"`
 	Index int64     `json:"index"`
-	Op    operation `json:"op"`
+	Op    Operation `json:"op"`
 }
 
 type journalLine struct {

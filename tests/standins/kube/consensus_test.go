@@ -1,4 +1,4 @@
-package main
+package kube
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 // wires carries messages between members of one process; a member that is cut off gets none.
 type wires struct {
 	mu      sync.Mutex
-	members map[string]*consensus // by peer URL
+	members map[string]*Consensus // by peer URL
 	cut     map[string]bool
 }
 
@@ -22,7 +22,7 @@ type plug struct {
 	from  string
 }
 
-func (p plug) send(to member, path string, message, reply any, timeout time.Duration) error {
+func (p plug) send(to Member, path string, message, reply any, timeout time.Duration) error {
 	p.wires.mu.Lock()
 	target, away := p.wires.members[to.PeerURL], p.wires.cut[to.PeerURL] || p.wires.cut[p.from]
 	p.wires.mu.Unlock()
@@ -41,22 +41,22 @@ func (p plug) send(to member, path string, message, reply any, timeout time.Dura
 		json.Unmarshal(encoded, &m)
 		answer = target.onAppend(m)
 	case "/raft/propose":
-		var m operation
+		var m Operation
 		json.Unmarshal(encoded, &m)
 		answer = target.onPropose(m)
 	case "/raft/position":
-		answer = object{"Index": target.onPosition()}
+		answer = Object{"Index": target.onPosition()}
 	case "/raft/lead":
 		target.onLead()
-		answer = object{}
+		answer = Object{}
 	}
 	encoded, _ = json.Marshal(answer)
 	return json.Unmarshal(encoded, reply)
 }
 
-func (w *wires) open(t *testing.T, dir, name string) *consensus {
+func (w *wires) open(t *testing.T, dir, name string) *Consensus {
 	t.Helper()
-	c, _ := openConsensus(filepath.Join(dir, name), plug{w, name})
+	c, _ := OpenConsensus(filepath.Join(dir, name), plug{w, name})
 	w.mu.Lock()
 	w.members[name] = c
 	w.mu.Unlock()
@@ -64,60 +64,60 @@ func (w *wires) open(t *testing.T, dir, name string) *consensus {
 	return c
 }
 
-func put(t *testing.T, c *consensus, key, value string) {
+func put(t *testing.T, c *Consensus, key, value string) {
 	t.Helper()
-	result, err := c.propose(operation{Kind: "put", Key: key, Value: json.RawMessage(`"` + value + `"`)}, 10*time.Second)
+	result, err := c.Propose(Operation{Kind: "put", Key: key, Value: json.RawMessage(`"` + value + `"`)}, 10*time.Second)
 	if err != nil || !result.OK {
 		t.Fatalf("put %s: %v %v", key, result, err)
 	}
 }
 
-func get(t *testing.T, c *consensus, key string) string {
+func get(t *testing.T, c *Consensus, key string) string {
 	t.Helper()
-	if err := c.barrier(10 * time.Second); err != nil {
+	if err := c.Barrier(10 * time.Second); err != nil {
 		t.Fatalf("barrier: %v", err)
 	}
-	found, _ := c.state.get(key)
+	found, _ := c.State.Get(key)
 	return string(found.Value)
 }
 
 // three makes a cluster of the members a, b and c.
-func three(t *testing.T) (*wires, map[string]*consensus) {
+func three(t *testing.T) (*wires, map[string]*Consensus) {
 	t.Helper()
-	w := &wires{members: map[string]*consensus{}, cut: map[string]bool{}}
+	w := &wires{members: map[string]*Consensus{}, cut: map[string]bool{}}
 	dir := t.TempDir()
 	first := w.open(t, dir, "a")
-	if err := first.found(member{ID: "a", Name: "a", PeerURL: "a"}, nil); err != nil {
+	if err := first.Found(Member{ID: "a", Name: "a", PeerURL: "a"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	first.start()
+	first.Start()
 	for i := 0; i < 2*compactAfter; i++ {
 		put(t, first, fmt.Sprintf("/k/%d", i%10), fmt.Sprint(i))
 	}
-	all := map[string]*consensus{"a": first}
+	all := map[string]*Consensus{"a": first}
 	for _, name := range []string{"b", "c"} {
-		m := member{ID: name, Name: name, PeerURL: name, Learner: true}
-		if _, err := first.propose(operation{Kind: "member", Member: &m}, time.Second); err != nil {
+		m := Member{ID: name, Name: name, PeerURL: name, Learner: true}
+		if _, err := first.Propose(Operation{Kind: "member", Member: &m}, time.Second); err != nil {
 			t.Fatal(err)
 		}
 		c := w.open(t, dir, name)
-		if err := c.join(name); err != nil {
+		if err := c.Join(name); err != nil {
 			t.Fatal(err)
 		}
-		c.start()
+		c.Start()
 		for deadline := time.Now().Add(10 * time.Second); !first.caughtUp(name); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("the learner never caught up")
 			}
 		}
 		m.Learner = false
-		if _, err := first.propose(operation{Kind: "member", Member: &m}, time.Second); err != nil {
+		if _, err := first.Propose(Operation{Kind: "member", Member: &m}, time.Second); err != nil {
 			t.Fatal(err)
 		}
 		all[name] = c
 	}
 	for _, c := range all { // each knows that it is one of three
-		for len(c.state.members()) < 3 {
+		for len(c.State.MemberList()) < 3 {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
@@ -127,12 +127,12 @@ func three(t *testing.T) (*wires, map[string]*consensus) {
 func TestAVoterStaysOneWhenItPublishesWhatItKnewAsALearner(t *testing.T) {
 	_, all := three(t)
 	for _, name := range []string{"b", "c"} {
-		m := member{ID: name, Name: name, PeerURL: name, Learner: true}
-		if _, err := all["a"].propose(operation{Kind: "member", Member: &m}, time.Second); err != nil {
+		m := Member{ID: name, Name: name, PeerURL: name, Learner: true}
+		if _, err := all["a"].Propose(Operation{Kind: "member", Member: &m}, time.Second); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, m := range all["a"].state.members() {
+	for _, m := range all["a"].State.MemberList() {
 		if m.Learner {
 			t.Fatalf("%s is a learner again", m.Name)
 		}
@@ -170,10 +170,10 @@ func TestTwoOfThreeGoOnAndOneAloneDoesNot(t *testing.T) {
 	w.cut["b"] = true
 	w.mu.Unlock()
 	time.Sleep(2 * electionMinimum)
-	if _, err := all["c"].propose(operation{Kind: "noop"}, time.Second); err == nil {
+	if _, err := all["c"].Propose(Operation{Kind: "noop"}, time.Second); err == nil {
 		t.Error("one of three could write")
 	}
-	if all["c"].barrier(time.Second) == nil {
+	if all["c"].Barrier(time.Second) == nil {
 		t.Error("one of three could read")
 	}
 	w.mu.Lock()
@@ -188,8 +188,8 @@ func TestTwoOfThreeGoOnAndOneAloneDoesNot(t *testing.T) {
 func TestARemovedLeaderStopsAndTheOthersGoOn(t *testing.T) {
 	_, all := three(t)
 	left := make(chan struct{})
-	all["a"].onRemoved = func() { close(left) }
-	if _, err := all["b"].propose(operation{Kind: "remove", Member: &member{ID: "a"}}, 5*time.Second); err != nil {
+	all["a"].OnRemoved = func() { close(left) }
+	if _, err := all["b"].Propose(Operation{Kind: "remove", Member: &Member{ID: "a"}}, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -198,40 +198,40 @@ func TestARemovedLeaderStopsAndTheOthersGoOn(t *testing.T) {
 		t.Fatal("the removed member does not know")
 	}
 	put(t, all["c"], "/y", "1")
-	if members := all["b"].state.members(); len(members) != 2 {
+	if members := all["b"].State.MemberList(); len(members) != 2 {
 		t.Errorf("members: %v", members)
 	}
 }
 
 func TestAWriteWithAnOldRevisionIsRefused(t *testing.T) {
-	w := &wires{members: map[string]*consensus{}}
+	w := &wires{members: map[string]*Consensus{}}
 	c := w.open(t, t.TempDir(), "a")
-	if err := c.found(member{ID: "a", PeerURL: "a"}, nil); err != nil {
+	if err := c.Found(Member{ID: "a", PeerURL: "a"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	c.start()
+	c.Start()
 	put(t, c, "/x", "1")
 	none := int64(0)
-	result, err := c.propose(operation{Kind: "put", Key: "/x", Value: json.RawMessage("2"), Previous: &none}, time.Second)
+	result, err := c.Propose(Operation{Kind: "put", Key: "/x", Value: json.RawMessage("2"), Previous: &none}, time.Second)
 	if err != nil || result.OK {
 		t.Errorf("an existing key was created again: %v %v", result, err)
 	}
 }
 
 func TestAMemberFindsItsDataAgain(t *testing.T) {
-	w := &wires{members: map[string]*consensus{}}
+	w := &wires{members: map[string]*Consensus{}}
 	dir := t.TempDir()
 	c := w.open(t, dir, "a")
-	if err := c.found(member{ID: "a", PeerURL: "a"}, nil); err != nil {
+	if err := c.Found(Member{ID: "a", PeerURL: "a"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	c.start()
+	c.Start()
 	for i := 0; i < compactAfter+10; i++ {
 		put(t, c, "/x", fmt.Sprint(i))
 	}
-	c.stop()
+	c.Stop()
 	again := w.open(t, dir, "a")
-	again.start()
+	again.Start()
 	if found := get(t, again, "/x"); found != fmt.Sprintf(`"%d"`, compactAfter+9) {
 		t.Errorf("it reads %s", found)
 	}
@@ -240,13 +240,13 @@ func TestAMemberFindsItsDataAgain(t *testing.T) {
 func TestAMemberThatComesBackAloneDoesNotLead(t *testing.T) {
 	w, all := three(t)
 	put(t, all["a"], "/x", "1")
-	all["a"].stop()
+	all["a"].Stop()
 	w.mu.Lock()
 	w.cut = map[string]bool{"b": true, "c": true}
 	w.mu.Unlock()
 	again := w.open(t, filepath.Dir(all["a"].journal.path), "a")
-	again.start()
-	if again.barrier(2*electionMinimum) == nil {
+	again.Start()
+	if again.Barrier(2*electionMinimum) == nil {
 		t.Error("one of three founded a cluster of its own")
 	}
 }

@@ -1,5 +1,5 @@
-// The client tools: a small kubectl, and the least of crictl and ctr.
-package main
+// A small kubectl.
+package kube
 
 import (
 	"errors"
@@ -16,16 +16,11 @@ import (
 	"time"
 )
 
-func runClientTool(name string, args []string) error {
-	if err := unpack(dataDirOf(nil, false)); err != nil {
-		return err
-	}
-	switch name {
-	case "crictl":
-		return runCrictl(args)
-	case "ctr":
-		return nil
-	}
+// DefaultKubeconfig is the file that the distribution's kubectl reads when nothing else is said.
+var DefaultKubeconfig string
+
+// RunKubectl runs one command line and reports its error on stderr.
+func RunKubectl(args []string) error {
 	k, err := newKubectl(args)
 	if err == nil {
 		err = k.run()
@@ -33,22 +28,11 @@ func runClientTool(name string, args []string) error {
 	return k.report(err)
 }
 
-func runCrictl(args []string) error {
-	headers := map[string]string{"ps": "CONTAINER\tIMAGE\tCREATED\tSTATE\tNAME\tATTEMPT\tPOD ID\tPOD", "pods": "POD ID\tCREATED\tSTATE\tNAME\tNAMESPACE\tATTEMPT\tRUNTIME",
-		"images": "IMAGE\tTAG\tIMAGE ID\tSIZE"}
-	for _, arg := range args {
-		if header, ok := headers[arg]; ok {
-			fmt.Println(strings.ReplaceAll(header, "\t", "               "))
-		}
-	}
-	return nil
-}
-
 // kubectl is one command line: words, and the flags it knows.
 type kubectl struct {
 	words []string
 	flags map[string][]string
-	api   *kubeClient
+	api   *KubeClient
 }
 
 var kubectlValueFlags = map[string]string{"-n": "namespace", "--namespace": "namespace", "-o": "output", "--output": "output", "-l": "selector", "--selector": "selector",
@@ -101,21 +85,21 @@ func (k *kubectl) flag(name string) string {
 	return ""
 }
 
-func (k *kubectl) connect() (*kubeClient, error) {
+func (k *kubectl) connect() (*KubeClient, error) {
 	path := k.flag("kubeconfig")
 	if path == "" {
 		path = os.Getenv("KUBECONFIG")
 	}
-	if path == "" && exists(globalKubeconfig) {
-		path = globalKubeconfig
+	if path == "" && Exists(DefaultKubeconfig) {
+		path = DefaultKubeconfig
 	}
-	if path == "" && exists(filepath.Join(os.Getenv("HOME"), ".kube", "config")) {
+	if path == "" && Exists(filepath.Join(os.Getenv("HOME"), ".kube", "config")) {
 		path = filepath.Join(os.Getenv("HOME"), ".kube", "config")
 	}
 	if path == "" {
-		return newKubeClient("http://localhost:8080", nil, nil), nil
+		return NewKubeClient("http://localhost:8080", nil, nil), nil
 	}
-	client, err := loadKubeconfig(path)
+	client, err := LoadKubeconfig(path)
 	if os.IsNotExist(err) {
 		return nil, fmt.Errorf("stat %s: no such file or directory", path)
 	}
@@ -124,7 +108,7 @@ func (k *kubectl) connect() (*kubeClient, error) {
 
 // report prints an error as kubectl does, on stderr, and gives exit code 1.
 func (k *kubectl) report(err error) error {
-	var failure *apiError
+	var failure *APIError
 	var usage usageError
 	var urlError *url.Error
 	errors.As(err, &urlError)
@@ -133,24 +117,24 @@ func (k *kubectl) report(err error) error {
 		return nil
 	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "error: %v\nSee 'kubectl --help' for usage.\n", err)
-	case errors.As(err, &failure) && failure.code == 401:
+	case errors.As(err, &failure) && failure.Code == 401:
 		fmt.Fprintln(os.Stderr, "error: You must be logged in to the server (Unauthorized)")
 	case errors.As(err, &failure):
-		fmt.Fprintf(os.Stderr, "Error from server (%s): %s\n", failure.reason, failure.message)
+		fmt.Fprintf(os.Stderr, "Error from server (%s): %s\n", failure.Reason, failure.Message)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		for i := 0; i < 5 && k.flag("raw") == ""; i++ {
 			now := time.Now()
 			fmt.Fprintf(os.Stderr, "E%s %7d memcache.go:265] \"Unhandled Error\" err=\"couldn't get current server API group list: Get \\\"%s/api?timeout=32s\\\": %v\"\n",
-				now.Format("0102 15:04:05.000000"), os.Getpid(), k.api.url, urlError.Err)
+				now.Format("0102 15:04:05.000000"), os.Getpid(), k.api.URL, urlError.Err)
 		}
-		host := strings.TrimPrefix(strings.TrimPrefix(k.api.url, "https://"), "http://")
+		host := strings.TrimPrefix(strings.TrimPrefix(k.api.URL, "https://"), "http://")
 		fmt.Fprintf(os.Stderr, "The connection to the server %s was refused - did you specify the right host or port?\n", host)
 	case urlError != nil:
 		fmt.Fprintf(os.Stderr, "Unable to connect to the server: %v\n", urlError.Err)
 	default:
 		fmt.Fprintf(os.Stderr, "error: %v\n", err)
 	}
-	return exitCode(1)
+	return ExitCode(1)
 }
 
 func (k *kubectl) run() error {
@@ -173,11 +157,11 @@ func (k *kubectl) run() error {
 
 // cacheDiscovery leaves the cache folder that kubectl leaves in the user's home.
 func (k *kubectl) cacheDiscovery() {
-	home, host := os.Getenv("HOME"), strings.NewReplacer(":", "_").Replace(k.api.url[strings.Index(k.api.url, "//")+2:])
+	home, host := os.Getenv("HOME"), strings.NewReplacer(":", "_").Replace(k.api.URL[strings.Index(k.api.URL, "//")+2:])
 	if home == "" {
 		home = "/root"
 	}
-	if content, err := k.api.do("GET", "/apis", "", nil); err == nil {
+	if content, err := k.api.Do("GET", "/apis", "", nil); err == nil {
 		dir := filepath.Join(home, ".kube", "cache", "discovery", host)
 		if os.MkdirAll(dir, 0o750) == nil {
 			os.WriteFile(filepath.Join(dir, "servergroups.json"), content, 0o660)
@@ -192,24 +176,24 @@ func (k *kubectl) namespace() string {
 	return "default"
 }
 
-func (k *kubectl) collection(r resource, namespace string) string {
+func (k *kubectl) collection(r Resource, namespace string) string {
 	path := "/api/v1"
-	if r.group != "" {
-		path = "/apis/" + r.apiVersion()
+	if r.Group != "" {
+		path = "/apis/" + r.ApiVersion()
 	}
-	if r.namespaced && namespace != "" {
+	if r.Namespaced && namespace != "" {
 		path += "/namespaces/" + namespace
 	}
-	return path + "/" + r.plural
+	return path + "/" + r.Plural
 }
 
-func (k *kubectl) item(r resource, name string) string {
+func (k *kubectl) item(r Resource, name string) string {
 	return k.collection(r, k.namespace()) + "/" + name
 }
 
 // target is one "kind name" of the command line.
 type target struct {
-	kind resource
+	kind Resource
 	name string
 }
 
@@ -245,13 +229,13 @@ func (k *kubectl) targets(words []string) ([]target, error) {
 	return list, nil
 }
 
-func (k *kubectl) fetch(t target) ([]object, error) {
+func (k *kubectl) fetch(t target) ([]Object, error) {
 	if t.name != "" {
-		found, err := k.api.get(k.item(t.kind, t.name))
-		if isNotFound(err) && k.flag("ignore-not-found") == "true" {
+		found, err := k.api.Get(k.item(t.kind, t.name))
+		if IsNotFound(err) && k.flag("ignore-not-found") == "true" {
 			return nil, nil
 		}
-		return []object{found}, err
+		return []Object{found}, err
 	}
 	namespace := k.namespace()
 	if k.flag("all-namespaces") == "true" {
@@ -264,14 +248,14 @@ func (k *kubectl) fetch(t target) ([]object, error) {
 	if selector := k.flag("field-selector"); selector != "" {
 		query.Set("fieldSelector", selector)
 	}
-	found, err := k.api.get(k.collection(t.kind, namespace) + "?" + query.Encode())
+	found, err := k.api.Get(k.collection(t.kind, namespace) + "?" + query.Encode())
 	if err != nil {
 		return nil, err
 	}
-	var items []object
-	for _, item := range listAt(found, "items") {
-		o := item.(object)
-		o["apiVersion"], o["kind"] = t.kind.apiVersion(), t.kind.kind
+	var items []Object
+	for _, item := range ListAt(found, "items") {
+		o := item.(Object)
+		o["apiVersion"], o["kind"] = t.kind.ApiVersion(), t.kind.Kind
 		items = append(items, o)
 	}
 	return items, nil
@@ -279,10 +263,10 @@ func (k *kubectl) fetch(t target) ([]object, error) {
 
 func (k *kubectl) get(words []string) error {
 	if raw := k.flag("raw"); raw != "" {
-		content, err := k.api.do("GET", raw, "", nil)
-		var failure *apiError
+		content, err := k.api.Do("GET", raw, "", nil)
+		var failure *APIError
 		if errors.As(err, &failure) && strings.HasPrefix(string(content), "[") { // failed health checks print their text
-			err = newError(failure.code, "InternalError", "an error on the server (%q) has prevented the request from succeeding", strings.TrimSpace(string(content)))
+			err = NewError(failure.Code, "InternalError", "an error on the server (%q) has prevented the request from succeeding", strings.TrimSpace(string(content)))
 		}
 		if err == nil {
 			os.Stdout.Write(content)
@@ -293,7 +277,7 @@ func (k *kubectl) get(words []string) error {
 	if err != nil {
 		return err
 	}
-	var items []object
+	var items []Object
 	for _, t := range targets {
 		found, err := k.fetch(t)
 		if err != nil {
@@ -304,23 +288,23 @@ func (k *kubectl) get(words []string) error {
 	return k.print(targets, items)
 }
 
-func (k *kubectl) print(targets []target, items []object) error {
+func (k *kubectl) print(targets []target, items []Object) error {
 	single := len(targets) == 1 && targets[0].name != ""
-	var whole any = object{"apiVersion": "v1", "kind": "List", "items": asAny(items), "metadata": object{"resourceVersion": ""}}
+	var whole any = Object{"apiVersion": "v1", "kind": "List", "items": AsAny(items), "metadata": Object{"resourceVersion": ""}}
 	if single && len(items) == 1 {
 		whole = items[0]
 	}
 	switch output := k.flag("output"); {
 	case output == "json":
-		fmt.Println(indentJSON(whole))
+		fmt.Println(IndentJSON(whole))
 	case output == "yaml":
 		var text strings.Builder
-		writeYAML(&text, clone(whole), "")
+		WriteYAML(&text, Clone(whole), "")
 		fmt.Print(text.String())
 	case output == "name":
 		for _, o := range items {
-			r, _ := resourceOfKind(textAt(o, "apiVersion"), textAt(o, "kind"))
-			fmt.Printf("%s/%s\n", strings.TrimSuffix(strings.ToLower(r.kind)+"."+r.group, "."), nameOf(o))
+			r, _ := resourceOfKind(TextAt(o, "apiVersion"), TextAt(o, "kind"))
+			fmt.Printf("%s/%s\n", strings.TrimSuffix(strings.ToLower(r.Kind)+"."+r.Group, "."), NameOf(o))
 		}
 	case strings.HasPrefix(output, "jsonpath="):
 		fmt.Print(jsonPath(whole, strings.TrimPrefix(output, "jsonpath=")))
@@ -330,7 +314,7 @@ func (k *kubectl) print(targets []target, items []object) error {
 	return nil
 }
 
-func asAny(items []object) []any {
+func AsAny(items []Object) []any {
 	list := make([]any, len(items))
 	for i := range items {
 		list[i] = items[i]
@@ -338,10 +322,10 @@ func asAny(items []object) []any {
 	return list
 }
 
-func (k *kubectl) table(targets []target, items []object) {
+func (k *kubectl) table(targets []target, items []Object) {
 	if len(items) == 0 {
 		where := ""
-		if targets[0].kind.namespaced && k.flag("all-namespaces") != "true" {
+		if targets[0].kind.Namespaced && k.flag("all-namespaces") != "true" {
 			where = " in " + k.namespace() + " namespace"
 		}
 		fmt.Fprintf(os.Stderr, "No resources found%s\n", where)
@@ -350,7 +334,7 @@ func (k *kubectl) table(targets []target, items []object) {
 	w := tabwriter.NewWriter(os.Stdout, 6, 4, 3, ' ', 0)
 	defer w.Flush()
 	headers, row := columns(targets[0].kind, k.flag("output") == "wide")
-	spaced := targets[0].kind.namespaced && k.flag("all-namespaces") == "true"
+	spaced := targets[0].kind.Namespaced && k.flag("all-namespaces") == "true"
 	if spaced {
 		headers = append([]string{"NAMESPACE"}, headers...)
 	}
@@ -360,43 +344,43 @@ func (k *kubectl) table(targets []target, items []object) {
 	for _, o := range items {
 		cells := row(o)
 		if spaced {
-			cells = append([]string{textAt(o, "metadata", "namespace")}, cells...)
+			cells = append([]string{TextAt(o, "metadata", "namespace")}, cells...)
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 }
 
-func columns(r resource, wide bool) ([]string, func(object) []string) {
-	switch r.plural {
+func columns(r Resource, wide bool) ([]string, func(Object) []string) {
+	switch r.Plural {
 	case "nodes":
 		headers := []string{"NAME", "STATUS", "ROLES", "AGE", "VERSION"}
 		if wide {
 			headers = append(headers, "INTERNAL-IP", "EXTERNAL-IP", "OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME")
 		}
-		return headers, func(o object) []string { return nodeRow(o, wide) }
+		return headers, func(o Object) []string { return nodeRow(o, wide) }
 	case "pods":
 		return []string{"NAME", "READY", "STATUS", "RESTARTS", "AGE"}, podRow
 	case "deployments":
-		return []string{"NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"}, func(o object) []string {
-			count := func(field string) string { n, _ := at(o, "status", field).(float64); return fmt.Sprint(n) }
-			return []string{nameOf(o), count("readyReplicas") + "/" + toText(at(o, "spec", "replicas")), count("updatedReplicas"), count("availableReplicas"), age(o)}
+		return []string{"NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"}, func(o Object) []string {
+			count := func(field string) string { n, _ := At(o, "status", field).(float64); return fmt.Sprint(n) }
+			return []string{NameOf(o), count("readyReplicas") + "/" + ToText(At(o, "spec", "replicas")), count("updatedReplicas"), count("availableReplicas"), age(o)}
 		}
 	case "namespaces":
-		return []string{"NAME", "STATUS", "AGE"}, func(o object) []string { return []string{nameOf(o), textAt(o, "status", "phase"), age(o)} }
+		return []string{"NAME", "STATUS", "AGE"}, func(o Object) []string { return []string{NameOf(o), TextAt(o, "status", "phase"), age(o)} }
 	case "secrets":
-		return []string{"NAME", "TYPE", "DATA", "AGE"}, func(o object) []string {
-			return []string{nameOf(o), textAt(o, "type"), fmt.Sprint(len(mapAt(o, "data"))), age(o)}
+		return []string{"NAME", "TYPE", "DATA", "AGE"}, func(o Object) []string {
+			return []string{NameOf(o), TextAt(o, "type"), fmt.Sprint(len(mapAt(o, "data"))), age(o)}
 		}
 	}
-	return []string{"NAME", "AGE"}, func(o object) []string { return []string{nameOf(o), age(o)} }
+	return []string{"NAME", "AGE"}, func(o Object) []string { return []string{NameOf(o), age(o)} }
 }
 
-func nodeRow(o object, wide bool) []string {
-	status := map[string]string{"True": "Ready"}[textAt(conditionOf(o, "Ready"), "status")]
+func nodeRow(o Object, wide bool) []string {
+	status := map[string]string{"True": "Ready"}[TextAt(ConditionOf(o, "Ready"), "status")]
 	if status == "" {
 		status = "NotReady"
 	}
-	if at(o, "spec", "unschedulable") == true {
+	if At(o, "spec", "unschedulable") == true {
 		status += ",SchedulingDisabled"
 	}
 	var roles []string
@@ -409,37 +393,37 @@ func nodeRow(o object, wide bool) []string {
 	if len(roles) == 0 {
 		roles = []string{"<none>"}
 	}
-	row := []string{nameOf(o), status, strings.Join(roles, ","), age(o), textAt(o, "status", "nodeInfo", "kubeletVersion")}
+	row := []string{NameOf(o), status, strings.Join(roles, ","), age(o), TextAt(o, "status", "nodeInfo", "kubeletVersion")}
 	if wide {
 		address := map[string]string{"ExternalIP": "<none>"}
-		for _, item := range listAt(o, "status", "addresses") {
-			address[textAt(item, "type")] = textAt(item, "address")
+		for _, item := range ListAt(o, "status", "addresses") {
+			address[TextAt(item, "type")] = TextAt(item, "address")
 		}
 		info := mapAt(o, "status", "nodeInfo")
-		row = append(row, address["InternalIP"], address["ExternalIP"], textAt(info, "osImage"), textAt(info, "kernelVersion"), textAt(info, "containerRuntimeVersion"))
+		row = append(row, address["InternalIP"], address["ExternalIP"], TextAt(info, "osImage"), TextAt(info, "kernelVersion"), TextAt(info, "containerRuntimeVersion"))
 	}
 	return row
 }
 
-func podRow(o object) []string {
-	ready, total := 0, len(listAt(o, "spec", "containers"))
-	for _, status := range listAt(o, "status", "containerStatuses") {
-		if at(status, "ready") == true {
+func podRow(o Object) []string {
+	ready, total := 0, len(ListAt(o, "spec", "containers"))
+	for _, status := range ListAt(o, "status", "containerStatuses") {
+		if At(status, "ready") == true {
 			ready++
 		}
 	}
-	status := textAt(o, "status", "phase")
+	status := TextAt(o, "status", "phase")
 	if status == "Succeeded" {
 		status = "Completed"
 	}
-	if textAt(o, "metadata", "deletionTimestamp") != "" {
+	if TextAt(o, "metadata", "deletionTimestamp") != "" {
 		status = "Terminating"
 	}
-	return []string{nameOf(o), fmt.Sprintf("%d/%d", ready, total), status, "0", age(o)}
+	return []string{NameOf(o), fmt.Sprintf("%d/%d", ready, total), status, "0", age(o)}
 }
 
-func age(o object) string {
-	created, err := time.Parse(time.RFC3339, textAt(o, "metadata", "creationTimestamp"))
+func age(o Object) string {
+	created, err := time.Parse(time.RFC3339, TextAt(o, "metadata", "creationTimestamp"))
 	if err != nil {
 		return "<unknown>"
 	}
@@ -480,7 +464,7 @@ func jsonPath(value any, template string) string {
 			if text, ok := found.(string); ok {
 				parts = append(parts, text)
 			} else {
-				parts = append(parts, toJSON(found))
+				parts = append(parts, ToJSON(found))
 			}
 		}
 		out.WriteString(strings.Join(parts, " "))
@@ -532,7 +516,7 @@ func stepInto(value any, step string) []any {
 			name, wanted, _ := strings.Cut(strings.TrimSuffix(kind, ")"), "==")
 			var matched []any
 			for _, item := range list {
-				if textAt(item, strings.TrimSpace(name)) == strings.Trim(strings.TrimSpace(wanted), `"'`) {
+				if TextAt(item, strings.TrimSpace(name)) == strings.Trim(strings.TrimSpace(wanted), `"'`) {
 					matched = append(matched, item)
 				}
 			}
@@ -540,7 +524,7 @@ func stepInto(value any, step string) []any {
 		}
 		return nil
 	}
-	if mapping, ok := value.(object); ok && mapping[step] != nil {
+	if mapping, ok := value.(Object); ok && mapping[step] != nil {
 		return []any{mapping[step]}
 	}
 	return nil
@@ -563,7 +547,7 @@ func (k *kubectl) delete(words []string) error {
 			}
 			names = nil
 			for _, o := range items {
-				names = append(names, nameOf(o))
+				names = append(names, NameOf(o))
 			}
 		}
 		for _, name := range names {
@@ -575,21 +559,21 @@ func (k *kubectl) delete(words []string) error {
 	return nil
 }
 
-func (k *kubectl) deleteOne(r resource, name string) error {
-	var options object
+func (k *kubectl) deleteOne(r Resource, name string) error {
+	var options Object
 	if grace, err := strconv.Atoi(k.flag("grace-period")); err == nil {
-		options = object{"gracePeriodSeconds": grace}
+		options = Object{"gracePeriodSeconds": grace}
 	}
-	_, err := k.api.do("DELETE", k.item(r, name), "", options)
-	if isNotFound(err) && k.flag("ignore-not-found") == "true" {
+	_, err := k.api.Do("DELETE", k.item(r, name), "", options)
+	if IsNotFound(err) && k.flag("ignore-not-found") == "true" {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s %q deleted\n", strings.TrimSuffix(strings.ToLower(r.kind)+"."+r.group, "."), name)
+	fmt.Printf("%s %q deleted\n", strings.TrimSuffix(strings.ToLower(r.Kind)+"."+r.Group, "."), name)
 	for k.flag("wait") != "false" {
-		if _, err := k.api.get(k.item(r, name)); err != nil {
+		if _, err := k.api.Get(k.item(r, name)); err != nil {
 			break
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -605,11 +589,11 @@ func (k *kubectl) setCordon(names []string, on bool) error {
 	word := map[bool]string{true: "cordoned", false: "uncordoned"}[on]
 	for _, name := range names {
 		name = strings.TrimPrefix(name, "node/")
-		node, err := k.api.get(k.item(nodeResource, name))
+		node, err := k.api.Get(k.item(NodeResource, name))
 		if err != nil {
 			return err
 		}
-		if (at(node, "spec", "unschedulable") == true) == on {
+		if (At(node, "spec", "unschedulable") == true) == on {
 			fmt.Printf("node/%s already %s\n", name, word)
 			continue
 		}
@@ -617,7 +601,7 @@ func (k *kubectl) setCordon(names []string, on bool) error {
 		if on {
 			value = true
 		}
-		if err := k.api.patch(k.item(nodeResource, name), strategicPatchType, object{"spec": object{"unschedulable": value}}); err != nil {
+		if err := k.api.Patch(k.item(NodeResource, name), strategicPatchType, Object{"spec": Object{"unschedulable": value}}); err != nil {
 			return err
 		}
 		fmt.Printf("node/%s %s\n", name, word)
@@ -630,27 +614,27 @@ func (k *kubectl) drain(words []string) error {
 		return err
 	}
 	for _, name := range words {
-		found, err := k.api.get("/api/v1/pods?fieldSelector=spec.nodeName%3D" + name)
+		found, err := k.api.Get("/api/v1/pods?fieldSelector=spec.nodeName%3D" + name)
 		if err != nil {
 			return err
 		}
-		if err := k.checkDrain(name, listAt(found, "items")); err != nil {
+		if err := k.checkDrain(name, ListAt(found, "items")); err != nil {
 			return err
 		}
-		for _, item := range listAt(found, "items") {
-			pod := item.(object)
+		for _, item := range ListAt(found, "items") {
+			pod := item.(Object)
 			if ownedByDaemonSet(pod) {
 				continue
 			}
-			namespace := textAt(pod, "metadata", "namespace")
-			fmt.Printf("evicting pod %s/%s\n", namespace, nameOf(pod))
-			path := "/api/v1/namespaces/" + namespace + "/pods/" + nameOf(pod)
+			namespace := TextAt(pod, "metadata", "namespace")
+			fmt.Printf("evicting pod %s/%s\n", namespace, NameOf(pod))
+			path := "/api/v1/namespaces/" + namespace + "/pods/" + NameOf(pod)
 			for {
-				_, err := k.api.do("POST", path+"/eviction", "", object{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": object{"name": nameOf(pod), "namespace": namespace}})
-				var failure *apiError
-				if err == nil || isNotFound(err) {
+				_, err := k.api.Do("POST", path+"/eviction", "", Object{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": Object{"name": NameOf(pod), "namespace": namespace}})
+				var failure *APIError
+				if err == nil || IsNotFound(err) {
 					break
-				} else if !errors.As(err, &failure) || failure.code != 429 {
+				} else if !errors.As(err, &failure) || failure.Code != 429 {
 					return err
 				}
 				time.Sleep(5 * time.Second)
@@ -665,13 +649,13 @@ func (k *kubectl) drain(words []string) error {
 func (k *kubectl) checkDrain(node string, pods []any) error {
 	var daemons, local []string
 	for _, item := range pods {
-		pod := item.(object)
-		name := textAt(pod, "metadata", "namespace") + "/" + nameOf(pod)
+		pod := item.(Object)
+		name := TextAt(pod, "metadata", "namespace") + "/" + NameOf(pod)
 		if ownedByDaemonSet(pod) && k.flag("ignore-daemonsets") != "true" {
 			daemons = append(daemons, name)
 		}
-		for _, volume := range listAt(pod, "spec", "volumes") {
-			if mapAt(volume, "emptyDir") != nil && k.flag("delete-emptydir-data") != "true" && textAt(pod, "status", "phase") != "Succeeded" {
+		for _, volume := range ListAt(pod, "spec", "volumes") {
+			if mapAt(volume, "emptyDir") != nil && k.flag("delete-emptydir-data") != "true" && TextAt(pod, "status", "phase") != "Succeeded" {
 				local = append(local, name)
 			}
 		}
@@ -696,7 +680,7 @@ func (k *kubectl) mark(words []string) error {
 		return usageError("at least one label update is required")
 	}
 	field := map[string]string{"label": "labels", "annotate": "annotations"}[k.words[0]]
-	names, changes := words[:2], object{}
+	names, changes := words[:2], Object{}
 	if strings.Contains(words[0], "/") {
 		names = words[:1]
 	}
@@ -713,10 +697,10 @@ func (k *kubectl) mark(words []string) error {
 		return err
 	}
 	for _, t := range targets {
-		if err := k.api.patch(k.item(t.kind, t.name), mergePatchType, object{"metadata": object{field: changes}}); err != nil {
+		if err := k.api.Patch(k.item(t.kind, t.name), MergePatchType, Object{"metadata": Object{field: changes}}); err != nil {
 			return err
 		}
-		fmt.Printf("%s/%s %s\n", strings.ToLower(t.kind.kind), t.name, map[string]string{"labels": "labeled", "annotations": "annotated"}[field])
+		fmt.Printf("%s/%s %s\n", strings.ToLower(t.kind.Kind), t.name, map[string]string{"labels": "labeled", "annotations": "annotated"}[field])
 	}
 	return nil
 }
@@ -725,18 +709,18 @@ func (k *kubectl) taint(words []string) error {
 	if len(words) < 3 {
 		return usageError("at least one taint update is required")
 	}
-	path := k.item(nodeResource, words[1])
-	node, err := k.api.get(path)
+	path := k.item(NodeResource, words[1])
+	node, err := k.api.Get(path)
 	if err != nil {
 		return err
 	}
-	taints := listAt(node, "spec", "taints")
+	taints := ListAt(node, "spec", "taints")
 	for _, word := range words[2:] {
 		text, gone := strings.CutSuffix(word, "-")
 		wanted := parseTaint(text)
 		kept := []any{}
 		for _, taint := range taints {
-			if textAt(taint, "key") != textAt(wanted, "key") || textAt(wanted, "effect") != "" && textAt(taint, "effect") != textAt(wanted, "effect") {
+			if TextAt(taint, "key") != TextAt(wanted, "key") || TextAt(wanted, "effect") != "" && TextAt(taint, "effect") != TextAt(wanted, "effect") {
 				kept = append(kept, taint)
 			}
 		}
@@ -744,7 +728,7 @@ func (k *kubectl) taint(words []string) error {
 			taints = append(taints, wanted)
 		}
 	}
-	if err := k.api.patch(path, mergePatchType, object{"spec": object{"taints": taints}}); err != nil {
+	if err := k.api.Patch(path, MergePatchType, Object{"spec": Object{"taints": taints}}); err != nil {
 		return err
 	}
 	fmt.Printf("node/%s modified\n", words[1])
@@ -756,19 +740,19 @@ func (k *kubectl) patch(words []string) error {
 	if err != nil {
 		return err
 	}
-	style := map[string]string{"merge": mergePatchType, "json": "application/json-patch+json"}[k.flag("type")]
+	style := map[string]string{"merge": MergePatchType, "json": "application/json-patch+json"}[k.flag("type")]
 	if style == "" {
 		style = strategicPatchType
 	}
-	document, err := parseYAML(k.flag("patch"))
+	document, err := ParseYAML(k.flag("patch"))
 	if err != nil {
 		return err
 	}
 	for _, t := range targets {
-		if err := k.api.patch(k.item(t.kind, t.name), style, plain(document)); err != nil {
+		if err := k.api.Patch(k.item(t.kind, t.name), style, plain(document)); err != nil {
 			return err
 		}
-		fmt.Printf("%s/%s patched\n", strings.ToLower(t.kind.kind), t.name)
+		fmt.Printf("%s/%s patched\n", strings.ToLower(t.kind.Kind), t.name)
 	}
 	return nil
 }
@@ -798,25 +782,25 @@ func (k *kubectl) apply(words []string) error {
 		return err
 	}
 	for _, document := range documents {
-		o, _ := document.(object)
-		r, known := resourceOfKind(textAt(o, "apiVersion"), textAt(o, "kind"))
+		o, _ := document.(Object)
+		r, known := resourceOfKind(TextAt(o, "apiVersion"), TextAt(o, "kind"))
 		if !known {
-			return fmt.Errorf("resource mapping not found for name: %q: no matches for kind %q in version %q", nameOf(o), textAt(o, "kind"), textAt(o, "apiVersion"))
+			return fmt.Errorf("resource mapping not found for name: %q: no matches for kind %q in version %q", NameOf(o), TextAt(o, "kind"), TextAt(o, "apiVersion"))
 		}
-		namespace := textAt(o, "metadata", "namespace")
+		namespace := TextAt(o, "metadata", "namespace")
 		if namespace == "" {
 			namespace = k.namespace()
 		}
 		word := "created"
-		_, err := k.api.do("POST", k.collection(r, namespace), "", o)
-		if isConflict(err) {
+		_, err := k.api.Do("POST", k.collection(r, namespace), "", o)
+		if IsConflict(err) {
 			word = "configured"
-			err = k.api.patch(k.collection(r, namespace)+"/"+nameOf(o), mergePatchType, o)
+			err = k.api.Patch(k.collection(r, namespace)+"/"+NameOf(o), MergePatchType, o)
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s/%s %s\n", strings.TrimSuffix(strings.ToLower(r.kind)+"."+r.group, "."), nameOf(o), word)
+		fmt.Printf("%s/%s %s\n", strings.TrimSuffix(strings.ToLower(r.Kind)+"."+r.Group, "."), NameOf(o), word)
 	}
 	return nil
 }
@@ -832,16 +816,16 @@ func (k *kubectl) create(words []string) error {
 	if !known {
 		return usageError("unknown command " + words[0])
 	}
-	o := object{"apiVersion": r.apiVersion(), "kind": r.kind, "metadata": object{"name": words[len(words)-1]}}
-	field := map[string]string{"configmaps": "data", "secrets": "stringData"}[r.plural]
+	o := Object{"apiVersion": r.ApiVersion(), "kind": r.Kind, "metadata": Object{"name": words[len(words)-1]}}
+	field := map[string]string{"configmaps": "data", "secrets": "stringData"}[r.Plural]
 	for _, literal := range k.flags["from-literal"] {
 		key, value, _ := strings.Cut(literal, "=")
-		putAt(o, value, field, key)
+		PutAt(o, value, field, key)
 	}
-	if _, err := k.api.do("POST", k.collection(r, k.namespace()), "", o); err != nil {
+	if _, err := k.api.Do("POST", k.collection(r, k.namespace()), "", o); err != nil {
 		return err
 	}
-	fmt.Printf("%s/%s created\n", strings.ToLower(r.kind), nameOf(o))
+	fmt.Printf("%s/%s created\n", strings.ToLower(r.Kind), NameOf(o))
 	return nil
 }
 
@@ -862,16 +846,16 @@ func (k *kubectl) wait(words []string) error {
 			items, err := k.fetch(t)
 			met := len(items) > 0 && err == nil
 			for _, o := range items {
-				met = met && textAt(conditionOf(o, kind), "status") == "True"
+				met = met && TextAt(ConditionOf(o, kind), "status") == "True"
 			}
-			if met && !gone || gone && isNotFound(err) {
+			if met && !gone || gone && IsNotFound(err) {
 				for _, o := range items {
-					fmt.Printf("%s/%s condition met\n", strings.ToLower(t.kind.kind), nameOf(o))
+					fmt.Printf("%s/%s condition met\n", strings.ToLower(t.kind.Kind), NameOf(o))
 				}
 				break
 			}
 			if time.Now().After(deadline) {
-				return fmt.Errorf("timed out waiting for the condition on %s/%s", t.kind.plural, t.name)
+				return fmt.Errorf("timed out waiting for the condition on %s/%s", t.kind.Plural, t.name)
 			}
 			time.Sleep(300 * time.Millisecond)
 		}
@@ -880,30 +864,35 @@ func (k *kubectl) wait(words []string) error {
 }
 
 func (k *kubectl) version([]string) error {
-	plainVersion := version
+	plainVersion := Version
 	if k.flag("output") == "json" {
-		answer := object{"clientVersion": versionInfo()}
-		if found, err := k.api.get("/version"); err == nil {
+		answer := Object{"clientVersion": versionInfo()}
+		if found, err := k.api.Get("/version"); err == nil {
 			answer["serverVersion"] = found
 		}
-		fmt.Println(indentJSON(answer))
+		fmt.Println(IndentJSON(answer))
 		return nil
 	}
 	fmt.Printf("Client Version: %s\nKustomize Version: v5.7.1\n", plainVersion)
 	if k.flag("client") == "true" {
 		return nil
 	}
-	found, err := k.api.get("/version")
+	found, err := k.api.Get("/version")
 	if err == nil {
-		fmt.Printf("Server Version: %s\n", textAt(found, "gitVersion"))
+		fmt.Printf("Server Version: %s\n", TextAt(found, "gitVersion"))
 	}
 	return err
 }
 
 func (k *kubectl) clusterInfo([]string) error {
-	if _, err := k.api.get("/api/v1/namespaces/kube-system"); err != nil {
+	if _, err := k.api.Get("/api/v1/namespaces/kube-system"); err != nil {
 		return err
 	}
-	fmt.Printf("Kubernetes control plane is running at %s\n", k.api.url)
+	fmt.Printf("Kubernetes control plane is running at %s\n", k.api.URL)
 	return nil
 }
+
+// ExitCode is an error that has been reported already.
+type ExitCode int
+
+func (e ExitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }

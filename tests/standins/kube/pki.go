@@ -1,16 +1,14 @@
 // Certificate authorities and certificates (ECDSA), in the files where the real program keeps them.
-package main
+package kube
 
 import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -21,13 +19,13 @@ import (
 	"time"
 )
 
-type authority struct {
-	cert *x509.Certificate
-	key  crypto.Signer
-	pem  []byte // the whole bundle of the file
+type Authority struct {
+	Cert *x509.Certificate
+	Key  crypto.Signer
+	PEM  []byte // the whole bundle of the file
 }
 
-func newKey() *ecdsa.PrivateKey {
+func NewKey() *ecdsa.PrivateKey {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -35,7 +33,7 @@ func newKey() *ecdsa.PrivateKey {
 	return key
 }
 
-func encodeKey(key *ecdsa.PrivateKey) []byte {
+func EncodeKey(key *ecdsa.PrivateKey) []byte {
 	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
 		panic(err)
@@ -52,8 +50,8 @@ func serialNumber() *big.Int {
 	return number
 }
 
-// loadAuthority reads path.crt and path.key, made before when they are not there.
-func loadAuthority(path, name string) (*authority, error) {
+// LoadAuthority reads path.crt and path.key, made before when they are not there.
+func LoadAuthority(path, name string) (*Authority, error) {
 	if _, err := os.Stat(path + ".crt"); os.IsNotExist(err) {
 		if err := makeAuthority(path, name); err != nil {
 			return nil, err
@@ -75,11 +73,11 @@ func loadAuthority(path, name string) (*authority, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s.key cannot sign", path)
 	}
-	return &authority{cert, signer, bundle}, nil
+	return &Authority{cert, signer, bundle}, nil
 }
 
 func makeAuthority(path, name string) error {
-	key := newKey()
+	key := NewKey()
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: fmt.Sprintf("%s@%d", name, now.Unix())},
@@ -93,70 +91,70 @@ func makeAuthority(path, name string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".key", encodeKey(key), 0o600); err != nil {
+	if err := os.WriteFile(path+".key", EncodeKey(key), 0o600); err != nil {
 		return err
 	}
 	return os.WriteFile(path+".crt", encodeCert(der), 0o644)
 }
 
-type subject struct {
-	name   string
-	groups []string
-	hosts  []string // names and addresses; empty for a client certificate
+type Subject struct {
+	Name   string
+	Groups []string
+	Hosts  []string // names and addresses; empty for a client certificate
 }
 
-// sign makes a certificate of one year for a public key; the CA's own certificates follow it.
-func (a *authority) sign(who subject, public crypto.PublicKey) ([]byte, error) {
+// Sign makes a certificate of one year for a public key; the CA's own certificates follow it.
+func (a *Authority) Sign(who Subject, public crypto.PublicKey) ([]byte, error) {
 	now := time.Now()
 	template := &x509.Certificate{
-		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: who.name, Organization: who.groups},
+		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: who.Name, Organization: who.Groups},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
-	if len(who.hosts) > 0 {
+	if len(who.Hosts) > 0 {
 		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 	}
-	for _, host := range who.hosts {
+	for _, host := range who.Hosts {
 		if ip := net.ParseIP(host); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
 		} else {
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, public, a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.Cert, public, a.Key)
 	if err != nil {
 		return nil, err
 	}
-	return append(encodeCert(der), a.pem...), nil
+	return append(encodeCert(der), a.PEM...), nil
 }
 
-// signRequest answers a certificate request, for the subject that we choose.
-func (a *authority) signRequest(who subject, request []byte) ([]byte, error) {
+// SignRequest answers a certificate request, for the subject that we choose.
+func (a *Authority) SignRequest(who Subject, request []byte) ([]byte, error) {
 	parsed, err := x509.ParseCertificateRequest(request)
 	if err != nil {
 		return nil, err
 	}
-	return a.sign(who, parsed.PublicKey)
+	return a.Sign(who, parsed.PublicKey)
 }
 
-// issue writes path.crt and path.key, kept when the certificate still fits the CA and the hosts.
-func (a *authority) issue(path string, who subject) error {
+// Issue writes path.crt and path.key, kept when the certificate still fits the CA and the hosts.
+func (a *Authority) Issue(path string, who Subject) error {
 	if pair, err := tls.LoadX509KeyPair(path+".crt", path+".key"); err == nil {
 		cert, err := x509.ParseCertificate(pair.Certificate[0])
-		if err == nil && cert.CheckSignatureFrom(a.cert) == nil && covers(cert, who.hosts) {
+		if err == nil && cert.CheckSignatureFrom(a.Cert) == nil && covers(cert, who.Hosts) {
 			return nil
 		}
 	}
-	key := newKey()
-	cert, err := a.sign(who, key.Public())
+	key := NewKey()
+	cert, err := a.Sign(who, key.Public())
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".key", encodeKey(key), 0o600); err != nil {
+	if err := os.WriteFile(path+".key", EncodeKey(key), 0o600); err != nil {
 		return err
 	}
 	return os.WriteFile(path+".crt", cert, 0o644)
@@ -171,17 +169,17 @@ func covers(cert *x509.Certificate, hosts []string) bool {
 	return true
 }
 
-func certPool(bundle []byte) *x509.CertPool {
+func CertPool(bundle []byte) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(bundle)
 	return pool
 }
 
-// requestFor makes a certificate request with the key of a file, which is made when it is not there.
-func requestFor(keyFile string) ([]byte, error) {
+// RequestFor makes a certificate request with the key of a file, which is made when it is not there.
+func RequestFor(keyFile string) ([]byte, error) {
 	content, err := os.ReadFile(keyFile)
 	if os.IsNotExist(err) {
-		content = encodeKey(newKey())
+		content = EncodeKey(NewKey())
 		if err := os.WriteFile(keyFile, content, 0o600); err != nil {
 			return nil, err
 		}
@@ -195,31 +193,4 @@ func requestFor(keyFile string) ([]byte, error) {
 		return nil, err
 	}
 	return x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
-}
-
-// caHash is the part of a K10 token that names the CA: of the file when it holds one certificate, else of the root.
-func caHash(bundle []byte) string {
-	var certs []*x509.Certificate
-	for rest := bundle; ; {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-			certs = append(certs, cert)
-		}
-	}
-	hashed := bundle
-	if len(certs) > 1 {
-		hashed = certs[len(certs)-1].Raw
-	}
-	sum := sha256.Sum256(hashed)
-	return hex.EncodeToString(sum[:])
-}
-
-func randomHex(bytes int) string {
-	buffer := make([]byte, bytes)
-	rand.Read(buffer)
-	return hex.EncodeToString(buffer)
 }

@@ -1,3 +1,0 @@
-module standin/k3s
-
-go 1.21

@@ -1,0 +1,37 @@
+// Log lines in the form the real program writes on stderr.
+package kube
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+var logMutex sync.Mutex
+
+func logAt(level, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	logMutex.Lock()
+	defer logMutex.Unlock()
+	fmt.Fprintf(os.Stderr, "time=%q level=%s msg=%s\n", time.Now().Format(time.RFC3339), level, quoteIfNeeded(text))
+}
+
+func Infof(format string, args ...any)  { logAt("info", format, args...) }
+func Warnf(format string, args ...any)  { logAt("warning", format, args...) }
+func Errorf(format string, args ...any) { logAt("error", format, args...) }
+func Fatalf(format string, args ...any) {
+	logAt("fatal", format, args...)
+	os.Exit(1)
+}
+
+func quoteIfNeeded(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._/@^+", r)
+	}
+	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
+		return text
+	}
+	return fmt.Sprintf("%q", text)
+}
