@@ -1,13 +1,15 @@
 """What must be settled on hosts before any distribution can live there, judged from facts alone. Pure; mends nothing."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from statistics import median
 
 from bootstrap.driver import PlanInput
 from bootstrap.model import Finding, Host, HostFacts, Inventory
 
 CLOCK_TOLERANCE = 30.0  # seconds
+TAKEN_OVER = "{} is there already, and was not installed by this program: it will be taken over"
 REMOVAL = {
     "k0s": "`k0s stop && k0s reset` takes it away, a reboot ends the rest",
     "k3s": "`k3s-uninstall.sh`, or `k3s-agent-uninstall.sh`, takes it away",
@@ -32,6 +34,8 @@ class Needs:
     memory_advice: str  # such as "k3s advises 2 GB for a server"
     swap_advice: str
     cgroup_v1_hint: str  # how it could live with cgroup v1 all the same; empty when it does
+    ranges: Mapping[str, str] = field(default_factory=dict)  # network of its own -> what for
+    judges_strangers: bool = False  # it says itself what becomes of an installation that is not on record
 
 
 @dataclass(frozen=True)
@@ -148,10 +152,8 @@ def check_occupants(subject: Subject) -> Iterator[Finding]:
         yield subject.stop(
             message, f"`bootstrap remove {subject.host.name}` with that cluster's inventory, or correct the address"
         )
-    elif not owner and subject.needs.is_installed:
-        yield subject.note(
-            f"{subject.needs.distro} is there already, and was not installed by this program: it will be taken over"
-        )
+    elif not owner and subject.needs.is_installed and not subject.needs.judges_strangers:
+        yield subject.note(TAKEN_OVER.format(subject.needs.distro))
 
 
 def find_owner(facts: HostFacts, needs: Needs) -> str:
@@ -233,6 +235,19 @@ def check_addresses(subject: Subject) -> Iterator[Finding]:
             yield subject.stop(f"node_address {address} is not on the host", f"it has {', '.join(there)}")
 
 
+def check_ranges(subject: Subject) -> Iterator[Finding]:
+    """Before there are pods, an address in their range is another network's: packets for it would go to pods."""
+    if subject.needs.is_installed:
+        return
+    for interface in subject.facts.interfaces:
+        for address in interface.addresses:
+            for network, use in subject.needs.ranges.items():
+                if ip_address(address) in ip_network(network, strict=False):
+                    message = f"its address {address} ({interface.name}) lies in {network}, which shall be the {use}'"
+                    hint = f"give another range as `network.{use}`; if an earlier cluster left {interface.name}: reboot"
+                    yield subject.stop(message, hint)
+
+
 def check_routes(subject: Subject) -> Iterator[Finding]:
     if subject.facts.default_interface:
         return
@@ -241,7 +256,8 @@ def check_routes(subject: Subject) -> Iterator[Finding]:
         yield subject.note("it has no default route, which kube-proxy needs for service addresses", hint)
     else:
         yield subject.stop(
-            "it has no default route, by which k3s finds the node's address", f"{hint}; or give `node_address`"
+            f"it has no default route, by which {subject.needs.distro} finds the node's address",
+            f"{hint}; or give `node_address`",
         )
 
 
@@ -260,5 +276,6 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     check_memory,
     check_cgroups,
     check_addresses,
+    check_ranges,
     check_routes,
 )

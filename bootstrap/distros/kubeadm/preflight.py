@@ -2,15 +2,26 @@
 
 from collections.abc import Iterator
 
+from bootstrap.distros.kubeadm.cluster_checks import check_cluster
+from bootstrap.distros.kubeadm.documents import network_of
 from bootstrap.distros.kubeadm.layout import CONFIG, CONTAINERD_CONFIG, effective, server_port
+from bootstrap.distros.kubeadm.machine_checks import check_machine, ignores
 from bootstrap.distros.kubeadm.probes import KUBELET_CONF, UNFINISHED, etcd_folder, has_trace
+from bootstrap.distros.kubeadm.runtime import containerd_version, split_version
 from bootstrap.distros.kubeadm.versions import CGROUP_2, CONTAINERD_2, GRAMMAR, parse_version
 from bootstrap.driver import PlanInput
 from bootstrap.model import Finding, Host, HostFacts, Inventory
 from bootstrap.preflight import Needs, check_host_facts
 
+CONTAINERD_OLDEST = (1, 6)  # CRI v1, which kubelets ask since 1.26
+# Plugin of containerd -> whether a 1.x has it.
+PLUGINS = {
+    "io.containerd.grpc.v1.cri": True,
+    "io.containerd.cri.v1.runtime": False,
+    "io.containerd.cri.v1.images": False,
+}
 ARCHES = ("amd64", "arm64")  # containerd publishes no 32-bit arm; with packages it is the host's own
-LEAST_MEMORY = {True: 1_700_000, False: 900_000}  # kB by "is a controller": kubeadm's own preflight asks for 1700 MB
+LEAST_MEMORY = {True: 1700 * 1024, False: 900_000}  # kB by "is a controller", of which kubeadm makes none with less
 ROOM_TO_INSTALL = {True: 3_000_000, False: 2_000_000}  # kB in /var/lib: images, their snapshots, etcd
 ROOM_FOR_PROGRAMS = 400_000  # kB in /usr/local
 ROOM_TO_WRITE = 50_000
@@ -23,14 +34,19 @@ def check_hosts(plan_input: PlanInput) -> list[Finding]:
         finding
         for host in inventory.hosts
         if host.name in facts
-        for finding in (*check_runtime(inventory, host, facts[host.name]), *check_swap(host, facts[host.name]))
+        for finding in (
+            *check_machine(inventory, host, facts[host.name]),
+            *check_runtime(inventory, host, facts[host.name]),
+            *check_swap(host, facts[host.name]),
+        )
     ]
-    return [*check_host_facts(plan_input, state_needs), *own, *check_endpoint(plan_input)]
+    return [*check_host_facts(plan_input, state_needs), *own, *check_cluster(plan_input)]
 
 
 def state_needs(inventory: Inventory, host: Host, facts: HostFacts) -> Needs:
     """What a kubeadm node wants of one host."""
     installed = has_trace(facts, KUBELET_CONF) or has_trace(facts, UNFINISHED)
+    pods, services, _ = network_of(inventory)
     kind, advised = ("controller", "2 GB") if host.role.controls else ("worker", "1 GB")
     arches = (*ARCHES, "arm") if effective(host, "runtime") == "packages" else ARCHES
     return Needs(
@@ -41,12 +57,14 @@ def state_needs(inventory: Inventory, host: Host, facts: HostFacts) -> Needs:
         inits={"systemd": "systemd"},
         ports=_list_ports(host),
         room=_list_room(host, installed),
-        least_memory=LEAST_MEMORY[host.role.controls],
+        least_memory=0 if host.role.controls and not ignores(host, "Mem") else LEAST_MEMORY[host.role.controls],
         memory_advice=f"kubeadm advises {advised} for a {kind}",
         swap_advice="",
         cgroup_v1_hint="`kubelet: {failCgroupV1: false}` in the section `kubeadm`"
         if _refuses_cgroup_v1(inventory, host)
         else "",
+        ranges=dict.fromkeys(pods, "pods") | dict.fromkeys(services, "services"),
+        judges_strangers=True,
     )
 
 
@@ -75,15 +93,33 @@ def _refuses_cgroup_v1(inventory: Inventory, host: Host) -> bool:
 
 def check_runtime(inventory: Inventory, host: Host, facts: HostFacts) -> Iterator[Finding]:
     """With `runtime: packages` containerd must be there, and be one that the kubelet of this minor can ask."""
-    if effective(host, "runtime") != "packages":
-        return
+    packaged = effective(host, "runtime") == "packages"
     version = str(facts.values.get("containerd") or "")
-    if not version:
+    install = "install {} there, or `kubeadm: {{runtime: release}}`"
+    if packaged and not version:
         hint = "`apt-get install containerd runc containernetworking-plugins` there, or `kubeadm: {runtime: release}`"
         yield Finding(host.name, "it has no containerd, and the inventory says `runtime: packages`", hint)
-    elif version.startswith("1.") and parse_version(inventory.version).series >= CONTAINERD_2:
+    elif packaged and split_version(version) < CONTAINERD_OLDEST:
+        message = f"its containerd is {version}: kubelets need 1.6 or later, which speaks CRI v1"
+        yield Finding(host.name, message, install.format("a later containerd"))
+    elif packaged and version.startswith("1.") and parse_version(inventory.version).series >= CONTAINERD_2:
         message = f"its containerd is {version}; the kubelet of {inventory.version} needs containerd 2"
-        yield Finding(host.name, message, "install containerd 2 there, or `kubeadm: {runtime: release}`")
+        yield Finding(host.name, message, install.format("containerd 2"))
+    yield from _check_configuration(host, containerd_version(inventory, host, {host.name: facts}))
+
+
+def _check_configuration(host: Host, version: str) -> Iterator[Finding]:
+    """containerd passes over tables of plugins that it has not: settings for another major would do nothing."""
+    text = str(effective(host, "containerd"))
+    is_old = split_version(version) < (2, 0)
+    for plugin, for_old in PLUGINS.items():
+        if plugin in text and is_old != for_old:
+            other = next(name for name, old in PLUGINS.items() if old == is_old)
+            message = (
+                f"its containerd is {version}, and `kubeadm.containerd` has settings for {plugin}, which it has not"
+            )
+            hint = f"its configuration has version {2 if is_old else 3}: the plugin is called {other} there"
+            yield Finding(host.name, message, hint)
 
 
 def check_swap(host: Host, facts: HostFacts) -> Iterator[Finding]:
@@ -92,12 +128,3 @@ def check_swap(host: Host, facts: HostFacts) -> Iterator[Finding]:
         hint = "or keep it: `kubelet: {failSwapOn: false, memorySwap: {swapBehavior: LimitedSwap}}`"
         message = "swap is on, and a kubelet does not start with it: it will be turned off, and swap.target masked"
         yield Finding(host.name, message, hint, stops=False)
-
-
-def check_endpoint(plan_input: PlanInput) -> Iterator[Finding]:
-    """Without an endpoint all nodes reach the API through the first controller alone."""
-    controllers = plan_input.inventory.controllers
-    if len(controllers) > 1 and plan_input.inventory.endpoint is None:
-        message = "there is no `endpoint`: workers reach the API through this controller alone, also while it is down"
-        hint = "give a virtual IP, or a name that stands for all controllers; it can't be added later"
-        yield Finding(controllers[0].name, message, hint, stops=False)

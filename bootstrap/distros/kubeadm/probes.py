@@ -15,6 +15,7 @@ from bootstrap.distros.kubeadm.layout import (
     effective,
     server_port,
 )
+from bootstrap.distros.kubeadm.machine import machine_script, parse_machine
 from bootstrap.facts import parse_items, shared_probes
 from bootstrap.model import Host, HostFacts, Probe, Secret
 from bootstrap.shell import join, quote
@@ -50,6 +51,7 @@ def make_probes(host: Host, paths: tuple[str, ...]) -> tuple[Probe, ...]:
         Probe("traces", traces_script(host), lambda text: tuple(text.split())),
         Probe("ca", f"cat {CA} 2>/dev/null || true", lambda text: text.strip()),
         Probe("containerd", "containerd --version 2>/dev/null || true", parse_containerd),
+        Probe("machine", machine_script(KUBELET_CONF), parse_machine),
     )
     if not host.role.controls:
         return probes
