@@ -1,35 +1,9 @@
 """The fields of kubeadm's documents as of v1.36, as tables. Pure; what is wrong with a value is not judged here."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
-from typing import Any
 
-
-class Kind(StrEnum):
-    """The form of a value."""
-
-    TEXT = "text"
-    BOOL = "true or false"
-    INT = "a whole number"
-    NUMBER = "a number"
-    DURATION = "a duration"
-    TEXTS = "a list of texts"
-    INTS = "a list of whole numbers"
-    PAIRS = "a mapping of texts"
-    GATES = "a mapping of names to true or false"
-    ANY = "anything"
-
-
-@dataclass(frozen=True)
-class Items:
-    """A list of mappings of one form."""
-
-    fields: Mapping[str, Any]
-
-
-Form = Kind | Items | Mapping[str, Any]
+from bootstrap.forms import Form, Items, Kind
 
 # Sources: the v1.36 types of kubeadm.k8s.io/v1beta4, kubelet.config.k8s.io/v1beta1 and kubeproxy.config.k8s.io/v1alpha1
 # (kubernetes.io/docs/reference/config-api). Fields stand in the order of the types, in which they are written too.
