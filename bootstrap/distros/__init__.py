@@ -8,6 +8,7 @@ DISTROS = {
     "k3s": "bootstrap.distros.k3s",
     "kubeadm": "bootstrap.distros.kubeadm",
     "k0s": "bootstrap.distros.k0s",
+    "microk8s": "bootstrap.distros.microk8s",
 }
 
 
