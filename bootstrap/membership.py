@@ -9,6 +9,7 @@ from bootstrap.driver import PlanInput
 from bootstrap.errors import LockError
 from bootstrap.model import Action, Disruption, Host, HostFacts, LockedFile, Record, Step
 from bootstrap.plan import (
+    NodeMarks,
     change_record,
     due_hooks,
     hooks_at,
@@ -146,12 +147,14 @@ class Membership(Generic[Cluster]):
         """Labels and the like; a Node that joins in this run has what the kubelet registers, and no more."""
         wanted, owned = wanted_marks(self.host), self.facts.record or Record()
         if not self.is_member:
-            owned = Record()
-            labels = {name: value for name, value in wanted.labels.items() if not kubelet_may_set(name)}
-            # the rest the kubelet registers itself, before any pod comes
-            wanted = replace(wanted, labels=labels, taints={})
+            wanted, owned = self.unregistered_marks(wanted), Record()
         step = mark_step(self.host.name, self.cluster.founder.name, self.kubectl, wanted, self.seen_node(), owned)
         return [step] if step and self.marks_are_set else []
+
+    def unregistered_marks(self, wanted: NodeMarks) -> NodeMarks:
+        """What a kubelet does not register itself, before any pod comes, when its host joins."""
+        labels = {name: value for name, value in wanted.labels.items() if not kubelet_may_set(name)}
+        return replace(wanted, labels=labels, taints={})
 
     def seen_node(self) -> Mapping[str, Any] | None:
         """The Node as the API gives it; while it is down, one that has what is on record, with values that nobody knows."""

@@ -98,7 +98,13 @@ class Cluster(ControlPlane):
         facts = self.facts(host)
         if host.role.controls:
             return self.holds_cluster(facts)
-        return has_trace(facts, "kubelet") and bool(self.authority) and facts.values.get("ca") == self.authority
+        if not has_trace(facts, "kubelet"):
+            return False
+        return facts.values.get("ca") == self.authority if self.authority else not self.is_new
+
+    def trusts_another(self, host: Host) -> bool:
+        """Whether its kubelet belongs to a control plane that is no more, or to another one."""
+        return has_trace(self.facts(host), "kubelet") and not self.is_member(host)
 
     def kubectl(self) -> tuple[str, ...]:
         """Words that start kubectl on the controller that is asked."""
