@@ -29,6 +29,7 @@ class Distribution:
     programs: tuple[str, ...]  # none of these is there before, nor after a removal
     critical: tuple[str, str]
     volatile: tuple[str, ...] = ()  # written all the time by the distribution itself
+    follows: tuple[str, ...] = ()  # files of members that follow when a host is new, without any restart
     kept: tuple[str, ...] = ()  # what a reset may leave
     extra: Mapping[str, str] = field(default_factory=dict)  # environment of every command
 
@@ -102,6 +103,8 @@ KUBEADM = Distribution(
     programs=("/usr/local/bin/kubeadm", "/usr/local/bin/kubelet", "/etc/kubernetes"),
     critical=("podSubnet", "fixed when the cluster is made"),
     volatile=("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd", "/etc/kubernetes/tmp", "/var/lib/cni"),
+    # without a routing daemon, each host has a route to the pods of each other
+    follows=("/etc/kubernetes/bootstrap", "/var/lib/bootstrap"),
     kept=("/var/lib/containerd",),
 )
 DISTRIBUTIONS = (K3S, KUBEADM)

@@ -74,12 +74,16 @@ def test_a_changed_key_restarts_only_the_host_that_it_concerns(home: Repository)
 
 def test_a_new_host_touches_no_other(home: Repository) -> None:
     home.hosts.wipe("h3")
-    before = {host: snapshot(home, host) for host in ("h1", "h2")}
+    services = dict(zip(("h1", "h2"), home.distribution.services, strict=True))
+    before = {host: (snapshot(home, host), home.started(host, service)) for host, service in services.items()}
     home.change("  h2: {", f"  h3: {{address: {home.hosts.address('h3')}}}\n  h2: {{")
     home.pin()
     home.apply()
     assert set(home.nodes()) == {"h1", "h2", "h3"}
-    assert {host: snapshot(home, host) for host in ("h1", "h2")} == before
+    for host, (files, start) in before.items():
+        changed = dict(snapshot(home, host).items() ^ files.items())
+        assert {path for path in changed if not path.startswith(home.distribution.follows or ("-",))} == set()
+        assert home.started(host, services[host]) == start
 
 
 def test_a_wiped_worker_is_refused_until_its_key_is_pinned_and_then_comes_back(home: Repository) -> None:
