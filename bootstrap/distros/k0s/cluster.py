@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bootstrap.control_plane import ControlPlane, is_ready, is_running
+from bootstrap.distros.k0s.documents import node_address
 from bootstrap.distros.k0s.layout import CONTROLLER, lookup, pki_folder, runs_etcd
 from bootstrap.distros.k0s.probes import has_trace, kubectl_on
 from bootstrap.facts import answers_api
@@ -43,6 +44,10 @@ class Cluster(ControlPlane):
         if not self.runs_etcd or not self.etcd_members:
             return False
         return self.address(self.plan_input.inventory.host(facts.host)) not in self.etcd_members.values()
+
+    def address(self, host: Host) -> str:
+        """A controller's address for other nodes, as its configuration names it."""
+        return node_address(host, self.plan_input.facts) or super().address(host)
 
     @cached_property
     def runs_etcd(self) -> bool:
@@ -100,7 +105,7 @@ class Cluster(ControlPlane):
             return self.holds_cluster(facts)
         if not has_trace(facts, "kubelet"):
             return False
-        return facts.values.get("ca") == self.authority if self.authority else not self.is_new
+        return bool(facts.values.get("ca") == self.authority) if self.authority else not self.is_new
 
     def trusts_another(self, host: Host) -> bool:
         """Whether its kubelet belongs to a control plane that is no more, or to another one."""

@@ -40,9 +40,10 @@ class HostPlan(HostState):
         """The program, files and images: nothing here stops or starts k0s."""
         if not self.has_program:
             there = self.facts.files.get(BINARY)
-            reason = "does not exist yet" if there is None else f"is another file than k0s {self.version} of the lock"
+            name = f"{self.program.name} {self.program.version}"
+            reason = "does not exist yet" if there is None else f"is another file than {name} of the lock"
             disruption = Disruption.REINSTALL if there and self.is_member else Disruption.NONE
-            title = f"bring k0s {self.version} to {BINARY}"
+            title = f"bring {name} to {BINARY}"
             yield self.step(title, reason, Fetch(self.program, BINARY, "0755"), disruption)
         yield from put_steps(self.plan_input, self.plain_files)
         yield from self.removals()
@@ -56,7 +57,7 @@ class HostPlan(HostState):
 
     def _install_step(self) -> Step:
         """A host that is new is undone by the next run if this one does not end well."""
-        script = scripts.install(self.host, self.flags, begins=not self.is_member)
+        script = scripts.install(self.host, self.unit_flags, begins=not self.is_member)
         title = (
             f"install the service (k0s install {kind(self.host)} with the flags of {INSTALL_FLAGS.rpartition('/')[2]})"
         )
@@ -197,15 +198,14 @@ class HostPlan(HostState):
 
     def _wait_steps(self) -> Iterator[Step]:
         networked, asked = self.cluster.networked, self.cluster.founder
+        version = self.version if self.runs_release else ""
         if self.host.role.controls:
             member = self.cluster.address(self.host) if self.cluster.runs_etcd else ""
-            wait = waits.wait_for_controller(
-                self.host, self.kubectl_here, self.version, networked=networked, member=member
-            )
+            wait = waits.wait_for_controller(self.host, self.kubectl_here, version, networked=networked, member=member)
             yield self.step("wait until the control plane is ready", "/readyz decides, not a running service", wait)
             return
-        wait = waits.wait_for_worker(self.host, self.version)
+        wait = waits.wait_for_worker(self.host, version)
         yield self.step(f"wait until {self.service} is up", "a started service proves little", wait)
-        wait = waits.wait_for_node(self.host, self.kubectl, self.version, networked=networked)
+        wait = waits.wait_for_node(self.host, self.kubectl, version, networked=networked)
         title = "wait until the node is ready" if networked else "wait until the node is there"
         yield self.step(title, "the API decides", wait, on=asked.name)

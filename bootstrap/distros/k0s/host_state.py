@@ -16,6 +16,7 @@ from bootstrap.distros.k0s.layout import (
     FOLDER,
     INSTALL_FLAGS,
     SECRET_ENVIRONMENT,
+    TOKEN,
     environment_path,
     manifests_folder,
     pki_folder,
@@ -23,6 +24,7 @@ from bootstrap.distros.k0s.layout import (
     unit_path,
 )
 from bootstrap.distros.k0s.probes import JOINED, has_trace, kubectl_on, status
+from bootstrap.distros.k0s.upstream import payloads
 from bootstrap.facts import answers_api
 from bootstrap.membership import Membership
 from bootstrap.model import Artifact, Disruption, Fetch, LockedFile, Run, Step, digest
@@ -101,6 +103,19 @@ class HostState(Membership[Cluster]):
         lines = filled_content(self.plan_input, file).splitlines() if file else []
         return [line for line in lines if line.strip() and not line.startswith("#")]
 
+    @cached_property
+    def unit_flags(self) -> list[str]:
+        """The flags with the token's file, for a host that joins, or joined with it: k0s reads it no more then."""
+        joins = not self.is_member and not (self.cluster.is_new and self.host == self.cluster.founder)
+        joined = any(word.startswith("--token-file=") for word in self.installed_flags)
+        return [*self.flags, *([f"--token-file={TOKEN}"] if joins or (self.is_member and joined) else [])]
+
+    @cached_property
+    def installed_flags(self) -> list[str]:
+        """Those of the service as it is."""
+        there = self.facts.files.get(self.unit)
+        return read_unit((there.content or "") if there else "")
+
     @property
     def plain_files(self) -> tuple[Artifact, ...]:
         """All but the configuration, which k0s is asked about first, and keys that the cluster has already."""
@@ -156,14 +171,24 @@ class HostState(Membership[Cluster]):
     # --- the program -------------------------------------------------------------------------
 
     @cached_property
-    def program(self) -> LockedFile:
-        """k0s itself, as the lock has it for this host. Raises LockError."""
-        return self.locked("k0s")
+    def payloads(self) -> tuple[tuple[LockedFile, str], ...]:
+        """Files of the lock and where they shall lie, the program first. Raises LockError."""
+        found = payloads(self.plan_input.inventory, self.host)
+        return tuple((self.locked(each.name, each.version), each.path) for each in found)
 
-    @cached_property
+    @property
+    def program(self) -> LockedFile:
+        return self.payloads[0][0]
+
+    @property
     def images(self) -> tuple[tuple[LockedFile, str], ...]:
-        """Archives of the lock, and where they shall lie."""
-        return ()
+        """Archives of images."""
+        return self.payloads[1:]
+
+    @property
+    def runs_release(self) -> bool:
+        """False with a program of the person's own, whose version only that program knows."""
+        return self.program.version == self.version
 
     @cached_property
     def has_program(self) -> bool:
@@ -187,8 +212,7 @@ class HostState(Membership[Cluster]):
         """Why `k0s install` must be run; empty when the service is as it shall be."""
         if not self.is_installed:
             return f"{self.service} is not installed"
-        there = self.facts.files.get(self.unit)
-        found = compare_flags(self.flags, read_unit((there.content or "") if there else ""))
+        found = compare_flags(self.flags, self.installed_flags)
         if found:
             return f"flags of the service: {'; '.join(found)}"
         if self.is_adopted or self.applied.get("install") == self.wanted["install"]:
@@ -202,7 +226,7 @@ class HostState(Membership[Cluster]):
         if unit is None or not unit.is_running:
             return f"{self.service} is {unit.active if unit and unit.load == 'loaded' else 'not installed'}"
         if not self.has_program:
-            return f"the program is not {self.version} of the lock"
+            return f"the program is not {self.program.name} {self.program.version} of the lock"
         return self._read_reason() or self._running_reason() or self._record_reason()
 
     def _read_reason(self) -> str:
@@ -221,7 +245,7 @@ class HostState(Membership[Cluster]):
         if arguments and (found := compare_flags(self.flags, arguments)):
             return f"it runs with other flags: {'; '.join(found)}"
         runs = str(seen.get("Version") or self.version)
-        if seen.get("Pid") and runs != self.version:
+        if seen.get("Pid") and self.runs_release and runs != self.version:
             return f"it runs {runs}"
         if self.is_member and self.misses_node:
             return "its Node is gone, and a kubelet registers one when it starts"

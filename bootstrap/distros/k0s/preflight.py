@@ -123,9 +123,14 @@ def check_sysinfo(inventory: Inventory, host: Host, facts: HostFacts) -> Iterato
 
 def check_names(inventory: Inventory, host: Host, facts: HostFacts) -> Iterator[Finding]:  # noqa: ARG001
     """k0s is static and reads /etc/hosts and DNS itself: a `localhost` that only NSS knows is not found."""
-    if facts.values.get("localhost") == "unknown":
-        hint = "put `127.0.0.1 localhost` into /etc/hosts there"
+    found, hint = facts.values.get("localhost"), "put `127.0.0.1 localhost` into /etc/hosts there"
+    if found == "unknown":
         yield Finding(host.name, "the name `localhost` is not in /etc/hosts, and k0s does not start without it", hint)
+    elif found == "asked":
+        message = (
+            "the name `localhost` is not in /etc/hosts: k0s asks the name server for it, and does not start without it"
+        )
+        yield Finding(host.name, message, hint, stops=False)
 
 
 def check_unit_failed(inventory: Inventory, host: Host, facts: HostFacts) -> Iterator[Finding]:  # noqa: ARG001

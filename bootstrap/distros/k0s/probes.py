@@ -62,6 +62,7 @@ def make_probes(inventory: Inventory, host: Host, paths: tuple[str, ...]) -> tup
         Probe("ca", authority_script(host), lambda text: text.strip()),
         Probe("status", STATUS_SCRIPT, parse_status),
         Probe("rejected", sysinfo_script(host), parse_rejected),
+        Probe("localhost", LOCALHOST_SCRIPT, lambda text: text.strip()),
         Probe("laid", laid_script(host), lambda text: tuple(line for line in text.splitlines() if line)),
     )
     if not host.role.controls:
@@ -119,7 +120,7 @@ def sysinfo_script(host: Host) -> str:
     controls, works = str(host.role.controls).lower(), str(host.role.takes_work).lower()
     return f"""
 [ -x {BINARY} ] || exit 0
-for unit in {join(UNITS)}; do [ ! -e "$unit" ] || exit 0; done
+for unit in {join(list(UNITS))}; do [ ! -e "$unit" ] || exit 0; done
 timeout 20 {BINARY} sysinfo -o json --controller={controls} --worker={works} --data-dir={data}"""
 
 
@@ -134,6 +135,14 @@ def parse_rejected(text: str) -> tuple[str, ...]:
         for item in items
         if isinstance(item, dict) and (item.get("category") == "rejected" or item.get("error"))
     )
+
+
+# k0s is static and asks /etc/hosts, then DNS: what NSS alone knows is not found.
+LOCALHOST_SCRIPT = """
+if grep -qE '^[^#]*[[:space:]]localhost([[:space:]]|$)' /etc/hosts; then :
+elif grep -q '^nameserver' /etc/resolv.conf; then echo asked
+else echo unknown
+fi"""
 
 
 def laid_script(host: Host) -> str:

@@ -1,5 +1,9 @@
-"""Conditions that k0s is waited on with, and how a host explains that they did not come. Scripts only, pure."""
+"""Conditions that k0s is waited on with, and how a host explains that they did not come. Scripts only, pure.
 
+An empty version stands for a program of the person's own: any will do.
+"""
+
+import re
 from collections.abc import Sequence
 
 from bootstrap.distros.k0s.layout import BINARY, data_folder, service
@@ -45,12 +49,16 @@ fi
 """
 
 
+def _expect(pattern: str, otherwise: str) -> str:
+    return f"printf '%s' \"$text\" | grep -qE {quote(pattern)} || {{ echo {quote(otherwise)}; exit 1; }}"
+
+
 def _process_check(host: Host, version: str) -> str:
     """k0s itself answers with the version, and its programs are its own: after a restart, older ones may go on for a while."""
     programs = [*(("kube-apiserver",) if host.role.controls else ()), *(("kubelet",) if host.role.takes_work else ())]
     return f"""
 text=$(timeout 5 {BINARY} status -o json 2>/dev/null) || {{ echo "k0s does not answer yet"; exit 1; }}
-printf '%s' "$text" | grep -qE {quote(f'"Version": *"{version}"')} || {{ echo "k0s does not run {version} yet"; exit 1; }}
+{_expect(f'"Version": *"{re.escape(version)}"', f"k0s does not run {version} yet") if version else ""}
 main=$(printf '%s\\n' "$text" | sed -n 's/.*"Pid": *\\([0-9]*\\).*/\\1/p' | head -n 1)
 [ "${{MainPID:-$main}}" = "$main" ] || {{ echo "k0s is restarting"; exit 1; }}
 for program in {join(programs)}; do
@@ -72,7 +80,7 @@ def _node_check(kubectl: Sequence[str], node: str, version: str, *, networked: b
     asked = join([*kubectl, "get", "--raw", f"/api/v1/nodes/{node}", "--request-timeout=10s"])
     script = f"""
 text=$(timeout 15 {asked} 2>&1) || {{ echo "node {node} is not there yet"; exit 1; }}
-printf '%s' "$text" | grep -qF {quote(f'"kubeletVersion":"{kubelet_version(version)}"')} || {{ echo "node {node} does not run {version} yet"; exit 1; }}
+{_expect(f'"kubeletVersion":"{re.escape(kubelet_version(version))}"', f"node {node} does not run {version} yet") if version else ""}
 """
     if networked:
         script += f"""
