@@ -77,7 +77,8 @@ def check_rendered(session: Session) -> tuple[Path, list[str]]:
 def write_lock(session: Session) -> Lock:
     """Ask upstream, or the mirror, for sizes and checksums of what the inventory needs, and write artifacts.lock."""
     from bootstrap import __version__
-    from bootstrap.lock import format_lock, parse_lock, replace_files
+    from bootstrap.lock import format_lock, own_path, parse_lock, replace_files
+    from bootstrap.own_files import lock_own_files
     from bootstrap.upstream import lock_files
 
     path = session.root / LOCK_FILE
@@ -86,7 +87,10 @@ def write_lock(session: Session) -> Lock:
     wanted = session.driver.upstream_files(session.inventory, stated or ("amd64", "arm64", "arm"))
     if not stated:
         wanted = [replace(file, optional=file.optional or file.arch not in ("amd64", "any")) for file in wanted]
-    lock = replace_files(old, lock_files(wanted, session.inventory.version, find_mirror(session)))
+    own = [file for file in wanted if own_path(file.url)]
+    theirs = [file for file in wanted if not own_path(file.url)]
+    files = lock_files(theirs, session.inventory.version, find_mirror(session))
+    lock = replace_files(old, [*files, *lock_own_files(own, session.root)])
     path.write_text(format_lock(lock, locked_by=f"bootstrap {__version__}"))
     return lock
 
@@ -433,7 +437,11 @@ def obtain_file(session: Session, file: LockedFile) -> Path:
     from platformdirs import user_cache_path
 
     from bootstrap.download import obtain
+    from bootstrap.lock import own_path
+    from bootstrap.own_files import obtain_own_file
 
+    if own_path(file.url):
+        return obtain_own_file(file, session.root)
     return obtain(file, find_mirror(session), user_cache_path("bootstrap") / "files")
 
 

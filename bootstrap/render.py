@@ -14,6 +14,7 @@ from bootstrap.model import Artifact, Inventory
 from bootstrap.shell import quote
 from bootstrap.yaml_text import to_yaml
 
+CLUSTER = "_cluster"  # in place of a host: a file of the whole cluster, which no host gets
 SIZE_LIMIT = 1024 * 1024  # characters of one file
 TIME_LIMIT = 5.0  # seconds for one file
 STEP_LIMIT = 1_000_000  # turns of all loops over range() of one file
@@ -175,11 +176,20 @@ def _compare(wanted: Mapping[Path, str], folder: Path) -> list[str]:
 def _place(artifacts: Iterable[Artifact], folder: Path) -> dict[Path, str]:
     placed: dict[Path, str] = {}
     for artifact in artifacts:
-        parts = (artifact.host, *PurePosixPath(artifact.path).parts[1:])
-        if not artifact.path.startswith("/") or len(parts) < 2 or not all(_is_plain(part) for part in parts):
+        parts = (*_folder_of(artifact.host), *PurePosixPath(artifact.path).parts[1:])
+        if (
+            not artifact.path.startswith("/")
+            or len(PurePosixPath(artifact.path).parts) < 2
+            or not all(_is_plain(part) for part in parts)
+        ):
             raise RenderError(f"{artifact.path} can't be a file on a host", where=artifact.host)
         placed[folder.joinpath(*parts)] = artifact.content
     return placed
+
+
+def _folder_of(host: str) -> tuple[str, ...]:
+    """A host's own folder; what is the whole cluster's stands beside the hosts."""
+    return () if host == CLUSTER else (host,)
 
 
 def _is_plain(part: str) -> bool:

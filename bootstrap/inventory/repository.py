@@ -30,6 +30,46 @@ def read_repository_file(root: Path, name: str) -> str:
     return read_text_file(real, name)
 
 
+def list_files(root: Path, pattern: str) -> list[tuple[str, str]]:
+    """The files that a path, a folder or a pattern names, each with its path below the fixed part. Raises FileProblem."""
+    if pattern.startswith(("/", "~")) or ".." in Path(pattern).parts:
+        raise FileProblem(f"`{pattern}` is not inside the repository", f"give a path below {root}")
+    fixed = _fixed_part(pattern)
+    if fixed == pattern and not (root / pattern).is_dir():
+        return [(pattern, Path(pattern).name)]
+    found = (root / fixed).glob(pattern[len(fixed) :].lstrip("/") or "**/*")
+    paths = sorted(path for path in found if path.is_file())
+    if not paths:
+        raise FileProblem(f"no file is found for `{pattern}`", f"looked below {root}")
+    return [(str(path.relative_to(root)), str(path.relative_to(root / fixed))) for path in paths]
+
+
+def _fixed_part(pattern: str) -> str:
+    """What stands before the first folder or name with a wildcard."""
+    parts = Path(pattern).parts
+    wild = next((index for index, part in enumerate(parts) if set(part) & set("*?[]")), len(parts))
+    return str(Path(*parts[:wild])) if wild else "."
+
+
+def list_stacks(root: Path, folder: str) -> list[str]:
+    """The *.yaml of each folder in a folder, as `stack/name.yaml`. Raises FileProblem for what would be passed over."""
+    files = [place for _, place in list_files(root, folder.rstrip("/"))] if (root / folder).is_dir() else []
+    if not files:
+        raise FileProblem(f"`{folder}` is no folder with manifests", "it holds a folder for each stack, with *.yaml")
+    for place in files:
+        if len(Path(place).parts) != 2:
+            raise FileProblem(
+                f"`{place}` in `{folder}` is in no stack", "each folder in it is a stack, and has no folders"
+            )
+        if not place.endswith(".yaml"):
+            raise FileProblem(f"`{place}` in `{folder}` would be passed over", "k0s applies files named *.yaml")
+    return files
+
+
+def is_executable(root: Path, name: str) -> bool:
+    return os.access(root / name, os.X_OK)
+
+
 def read_text_file(path: Path, name: str) -> str:
     """A regular file of at most 1 MiB as text, called `name` in messages. Raises FileProblem."""
     try:

@@ -96,7 +96,7 @@ class K0s:
 
     def brings_network(self, inventory: Inventory) -> bool:
         """False with `provider: custom`: Nodes are then expected to be NotReady until a CNI is there."""
-        return lookup(inventory.native, "config", "network", "provider") != "custom"
+        return bool(lookup(inventory.native, "config", "network", "provider") != "custom")
 
     def deep_tools(self, host: Host) -> DeepTools:
         """BINARY is static, and acts as kubectl when it is called by that name."""
