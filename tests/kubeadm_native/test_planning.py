@@ -197,3 +197,34 @@ def test_authorities_other_than_the_cluster_has_are_refused(tmp_path: Path) -> N
         plan(inventory, other, blank("two"), blank("three"))
     assert "pki.ca.crt is fixed" in caught.value.why
     assert "one" in caught.value.why
+
+
+def test_a_controller_that_was_removed_while_it_was_off_is_undone_and_joins_anew(tmp_path: Path) -> None:
+    inventory = load(tmp_path, ENDPOINT + PACKAGES, hosts=HIGH)
+    off = {"nodes": None, "config_maps": None, "members": ()}
+    hosts = [member("one", "one", "two"), member("two", "one", "two"), member("three", **off)]
+    found = titles(plan(inventory, *hosts), "three")
+    assert "undo what is left of an earlier try" in found
+    assert "join as a controller (kubeadm join)" in found
+    foreign = member("three", **off, ca="of another cluster")
+    with pytest.raises(PlanRefusedError, match="their CAs differ"):
+        plan(inventory, *hosts[:2], foreign)
+
+
+def test_a_dead_host_is_removed_without_waiting_for_its_pods(tmp_path: Path) -> None:
+    inventory = load(tmp_path, ENDPOINT + PACKAGES, hosts=HIGH)
+    found = {name: member(name, "one", "two", "three") for name in ("one", "two")}
+    artifacts = render(inventory, DRIVER.templates(inventory, found, lock(inventory)))
+    away = PlanInput(inventory, artifacts, found, lock(inventory), {}, unreachable=("three",))
+    steps = [step for stage in DRIVER.plan_remove(away, "three").stages for step in stage.steps]
+    assert [step.title for step in steps] == ["delete its etcd membership and its node"]
+    there = replace(away, facts={**found, "three": member("three", "one", "two", "three")}, unreachable=())
+    steps = [step for stage in DRIVER.plan_remove(there, "three").stages for step in stage.steps]
+    assert steps[0].title == "drain the node"
+
+
+def test_joiners_wait_for_the_endpoint_that_they_will_ask(tmp_path: Path) -> None:
+    title = "wait until the API answers at the endpoint"
+    made = plan(load(tmp_path, ENDPOINT + PACKAGES, hosts=HIGH), *(blank(name) for name in ADDRESSES))
+    assert titles(made, "one").index(title) < titles(made, "one").index("make a join token that lives two hours")
+    assert title not in titles(plan(load(tmp_path, PACKAGES), *(blank(name) for name in ADDRESSES)), "one")

@@ -47,8 +47,26 @@ class Cluster(ControlPlane):
         host = self.plan_input.inventory.host(facts.host)
         if not self.is_external and not has_trace(facts, f"{etcd_folder(host)}/member"):
             return False
+        if self.is_expelled(facts):
+            return False
         finished = answers_api(facts) and "kubeadm-config" in (facts.values.get("config_maps") or {})
         return bool(facts.record and facts.record.applied) or finished
+
+    def is_expelled(self, facts: HostFacts) -> bool:
+        """Whether the etcd of this very cluster lives on elsewhere and has no such member: it was removed while it was off.
+
+        Its own etcd never starts again. A list that etcd gives proves that a majority of the members agrees with it.
+        """
+        if answers_api(facts) or self.is_external:
+            return False
+        others = (self.facts(host) for host in self.controllers if host.name != facts.host)
+        lists = (
+            other.values.get("members")
+            for other in others
+            if answers_api(other) and other.values.get("ca") == facts.values.get("ca")
+        )
+        members = next((found for found in lists if found), ())
+        return bool(members) and all(member.name != facts.host for member in members)
 
     @cached_property
     def unproven(self) -> tuple[Host, ...]:

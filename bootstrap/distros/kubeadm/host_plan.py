@@ -8,6 +8,7 @@ from bootstrap.distros.kubeadm.host_state import HostState
 from bootstrap.distros.kubeadm.layout import JOIN, SERVICE
 from bootstrap.distros.kubeadm.probes import kubectl_on
 from bootstrap.distros.kubeadm.versions import parse_version
+from bootstrap.facts import bracket
 from bootstrap.model import Disruption, Put, Run, Step
 
 IN_FORCE = "note what is in force here"
@@ -54,9 +55,16 @@ class HostPlan(HostState):
         mint = Run(script, deadline=120.0, save_as=scripts.JOIN_SECRETS)
         found = waits.wait_for_discovery(self.kubectl)
         return [
+            *self._endpoint_steps(),
             self.step("make a join token that lives two hours", f"{names} shall join with it", mint),
             self.step("wait until joiners can find the cluster", "kubeadm looks only every 5 s", found),
         ]
+
+    def _endpoint_steps(self) -> Iterator[Step]:
+        endpoint = self.plan_input.inventory.endpoint
+        if endpoint:
+            wait = waits.wait_for_endpoint(f"{bracket(endpoint.host)}:{endpoint.port}")
+            yield self.step("wait until the API answers at the endpoint", "whoever joins asks there", wait)
 
     def join(self) -> list[Step]:
         return [

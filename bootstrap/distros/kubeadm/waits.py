@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bootstrap.distros.kubeadm.layout import MANIFESTS, SERVICE
+from bootstrap.distros.kubeadm.layout import KUBECTL, MANIFESTS, SERVICE
 from bootstrap.distros.kubeadm.probes import etcdctl
 from bootstrap.model import Wait
 from bootstrap.plan import KUBECTL_PRELUDE
@@ -10,6 +10,7 @@ from bootstrap.shell import join, quote
 
 START_DEADLINE = 300.0
 NODE_DEADLINE = 240.0
+ENDPOINT_DEADLINE = 60.0
 MOST_RESTARTS = 8  # systemd starts the kubelet again every 10 s: after that it will not come any more
 PRELUDE = KUBECTL_PRELUDE.replace("set -eu", "set -u")
 
@@ -104,6 +105,15 @@ def wait_for_kubelet() -> Wait:
 def wait_for_node(kubectl: Sequence[str], node: str, version: str, *, networked: bool) -> Wait:
     """Asked on a live controller: the Node is Ready and runs the version."""
     return Wait(PRELUDE + _node_check(kubectl, node, version, networked=networked), NODE_DEADLINE, explain())
+
+
+def wait_for_endpoint(endpoint: str) -> Wait:
+    """The API answers at the address that all nodes will use: admin.conf names it."""
+    asked = join([*KUBECTL, "get", "--raw", "/readyz", "--request-timeout=5s"])
+    seen = f"the API does not answer at the endpoint {endpoint}"
+    script = f"said=$(timeout 8 {asked} 2>&1) || {{ echo {quote(seen)}; exit 1; }}\n"
+    explain = f"timeout 8 {asked} 2>&1 | tail -n 1 | sed 's/^/the API of this host is up, but kubectl says: /'\n"
+    return Wait(PRELUDE + script, ENDPOINT_DEADLINE, explain)
 
 
 def wait_for_discovery(kubectl: Sequence[str]) -> Wait:
