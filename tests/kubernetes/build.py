@@ -127,7 +127,7 @@ def fingerprint(release: Release) -> str:
 
 
 def list_sources() -> list[Path]:
-    patterns = ("go.mod", "go.sum", "*.py", "*.c", "*/*.go")
+    patterns = ("go.mod", "go.sum", "*.py", "*.c", "*/*.go", "*/go.mod", "*/go.sum")
     return sorted([path for pattern in patterns for path in HERE.glob(pattern)] + [ROOT / "bootstrap/images.py"])
 
 
@@ -185,10 +185,16 @@ def make_all(release: Release, go: Go) -> None:
     packing.check_pins(names)
     tell("etcd, CoreDNS and the control plane")
     workshop.compile("./cluster", "cluster")
+    tell("kube-vip")
+    workshop.compile_kube_vip()
     tell("images")
     workshop.compile_pause()
     packing.pack(
-        names, release.unfinished, packing.find_debian(tell), release.arch, release.unfinished / release.images
+        (*names, packing.kube_vip_name()),
+        release.unfinished,
+        packing.find_debian(tell),
+        release.arch,
+        release.unfinished / release.images,
     )
     tell(f"done: {release.output}")
 

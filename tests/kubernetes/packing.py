@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bootstrap.images import Blob, Entry, File, Folder, Image, Symlink, make_layer, write_archive
-from tests.kubernetes.toolchain import BuildError, last_lines, pinned
+from tests.kubernetes.toolchain import KUBE_VIP, KUBE_VIP_FOLDER, BuildError, last_lines, pinned
 
 # The program `cluster` under these names; see cluster/main.go.
 PARTS = (
     *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"),
     *("etcd", "etcdctl", "etcdutl", "coredns"),
 )
+# Programs that are all that their images hold.
+ALONE = ("pause", "kube-vip")
 # Where programs that are not static want the loader to be.
 LOADERS = {"amd64": "lib64/ld-linux-x86-64.so.2", "arm64": "lib/ld-linux-aarch64.so.1"}
 
@@ -50,7 +52,7 @@ def program_of(name: str) -> str:
 def pack(names: Iterable[str], programs: Path, debian: Path, arch: str, output: Path) -> None:
     """Writes the archive of the images with these names.
 
-    `programs` holds `cluster` and `pause`; `debian` is the tree that kube-proxy's iptables and nft come from.
+    `programs` holds `cluster`, `pause` and `kube-vip`; `debian` is the tree that kube-proxy's iptables and nft come from.
     """
     shared = make_layer(
         {
@@ -60,9 +62,9 @@ def pack(names: Iterable[str], programs: Path, debian: Path, arch: str, output: 
         }
     )
     tools = make_layer(list_network_tools(debian, arch))
-    pause = make_layer({"pause": File((programs / "pause").read_bytes())})
+    alone = {name: make_layer({name: File((programs / name).read_bytes())}) for name in ALONE}
     # The shared layer is the lowest everywhere: on another one, runtimes would unpack it once more.
-    layers = {"kube-proxy": (shared, tools), "pause": (pause,)}
+    layers = {"kube-proxy": (shared, tools), **{name: (layer,) for name, layer in alone.items()}}
     images = [make_image(name, layers.get(program_of(name), (shared,))) for name in names]
     with output.open("wb") as stream:
         write_archive(images, arch, stream)
@@ -70,7 +72,12 @@ def pack(names: Iterable[str], programs: Path, debian: Path, arch: str, output: 
 
 def make_image(name: str, layers: tuple[Blob, ...]) -> Image:
     program = program_of(name)
-    return Image(name, ("/pause" if program == "pause" else f"/usr/local/bin/{program}",), layers)
+    return Image(name, (f"/{program}" if program in ALONE else f"/usr/local/bin/{program}",), layers)
+
+
+def kube_vip_name() -> str:
+    """The image that the static pod of kube-vip asks for; kubeadm does not list it."""
+    return f"ghcr.io/kube-vip/kube-vip:{pinned(KUBE_VIP, KUBE_VIP_FOLDER)}"
 
 
 def find_debian(tell: Callable[[str], None]) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+KUBE_VIP, KUBE_VIP_FOLDER = "github.com/kube-vip/kube-vip", HERE / "kubevip"
 # Where Kubernetes' programs keep the version that they tell; without it kubeadm takes itself for v0.0.0.
 VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 STANDARD_PLACE = "/usr/local/go/bin"  # not everybody who unpacks Go there changes PATH too
@@ -36,11 +37,11 @@ def parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
 
 
-def pinned(module: str) -> str:
+def pinned(module: str, folder: Path = HERE) -> str:
     """The version of a module that go.mod requires, such as v1.36.3. Raises BuildError when it requires none."""
-    found = re.search(rf"^\s+{re.escape(module)} (v\S+)", (HERE / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(rf"^(?:require)?\s+{re.escape(module)} (v\S+)", (folder / "go.mod").read_text(), re.MULTILINE)
     if not found:
-        raise BuildError(f"{HERE / 'go.mod'} does not require {module}")
+        raise BuildError(f"{folder / 'go.mod'} does not require {module}")
     return found[1]
 
 
@@ -102,6 +103,11 @@ class Workshop:
         """One static program. Raises BuildError."""
         self._run_go("build", "-ldflags", self.link_flags(), "-o", str(self.folder / name), package)
 
+    def compile_kube_vip(self) -> None:
+        """From a go.mod of its own: its needs and those of Kubernetes differ. Raises BuildError."""
+        flags = f"-s -w -X main.Version={pinned(KUBE_VIP, KUBE_VIP_FOLDER)}"
+        self._run_go("build", "-ldflags", flags, "-o", str(self.folder / "kube-vip"), KUBE_VIP, folder=KUBE_VIP_FOLDER)
+
     def link_flags(self) -> str:
         major, minor, _ = self.version.removeprefix("v").split(".", 2)
         values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor, "gitCommit": "", "gitTreeState": ""}
@@ -115,16 +121,16 @@ class Workshop:
         if compiler is None or run([compiler, "-Os", "-static", "-s", "-o", output, source], self.arch).returncode != 0:
             self.compile("./pause", "pause")
 
-    def _run_go(self, *words: str) -> None:
-        done = run([self.go.path, *words], self.arch)
+    def _run_go(self, *words: str, folder: Path = HERE) -> None:
+        done = run([self.go.path, *words], self.arch, folder)
         if done.returncode != 0:
             raise BuildError(f"go {words[0]} failed:\n{last_lines(done.stderr, 12)}")
 
 
-def run(command: Sequence[str], arch: str) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str], arch: str, folder: Path = HERE) -> subprocess.CompletedProcess[str]:
     """Open files are left to the program: one that outlives a killed build still holds the lock of the folder."""
     return subprocess.run(
-        command, cwd=HERE, env=environment(arch), capture_output=True, text=True, check=False, close_fds=False
+        command, cwd=folder, env=environment(arch), capture_output=True, text=True, check=False, close_fds=False
     )
 
 

@@ -195,13 +195,13 @@ def test_a_build_leaves_what_a_mirror_of_the_release_holds(release, install_go, 
     assert not release.unfinished.exists()
 
 
-def test_the_archive_holds_the_images_that_kubeadm_names(release, install_go):
+def test_the_archive_holds_the_images_that_kubeadm_names_and_kube_vip(release, install_go):
     install_go()
     building.build(release)
     with tarfile.open(release.output / release.images) as tar:
         index = json.load(tar.extractfile("index.json"))
     names = [image["annotations"]["io.containerd.image.name"] for image in index["manifests"]]
-    assert names == sorted(NAMES)
+    assert names == sorted([*NAMES, packing.kube_vip_name()])
 
 
 def test_two_builds_give_the_same_bytes(release, install_go, tmp_path):
@@ -275,6 +275,7 @@ def test_a_changed_source_builds_again(release, install_go, monkeypatch, tmp_pat
 def test_all_that_decides_what_is_built_is_a_source():
     names = {path.relative_to(building.ROOT).as_posix() for path in building.list_sources()}
     own = {"go.mod", "go.sum", "build.py", "packing.py", "toolchain.py", "pause.c", "cluster/main.go", "pause/main.go"}
+    own |= {"kubevip/go.mod", "kubevip/go.sum"}
     assert names == {f"tests/kubernetes/{name}" for name in own} | {"bootstrap/images.py"}
 
 
