@@ -30,11 +30,16 @@ _started = time.monotonic()
 
 @dataclass(frozen=True)
 class Release:
-    """What to build: a version such as v1.36.3, an architecture, and the folder to fill."""
+    """What to build: a version such as v1.36.3, an architecture, and the folder to fill.
+
+    `sources` is the version that go.mod pins, when the programs shall tell another patch release than they are of: for
+    tests that go from one version to the next.
+    """
 
     version: str
     arch: str
     output: Path
+    sources: str = ""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -60,11 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line. Exit code 1 and a message on stderr when the compiler is missing or fails, 130 when interrupted."""
     parser = argparse.ArgumentParser(description="Builds Kubernetes from Go modules into a mirror folder.")
     parser.add_argument("--version", default=pinned(KUBERNETES), help="the one in go.mod: %(default)s")
+    parser.add_argument(
+        "--sources", default="", help="the version in go.mod, when --version is to be told in its place"
+    )
     parser.add_argument("--arch", default="amd64", choices=sorted(MACHINES.values()))
     parser.add_argument("--output", type=Path, required=True, help="the folder to fill")
     given = parser.parse_args(arguments)
     try:
-        build(Release(given.version, given.arch, given.output.absolute()))
+        build(Release(given.version, given.arch, given.output.absolute(), given.sources))
     except BuildError as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
@@ -94,9 +102,11 @@ def build(release: Release) -> None:
 
 
 def refuse_impossible(release: Release) -> None:
-    version = pinned(KUBERNETES)
-    if release.version != version:
-        raise BuildError(f"go.mod pins Kubernetes {version}; {release.version} can't be built from it")
+    version, sources = pinned(KUBERNETES), release.sources or release.version
+    if sources != version:
+        raise BuildError(f"go.mod pins Kubernetes {version}; {sources} can't be built from it")
+    if release.version.rpartition(".")[0] != sources.rpartition(".")[0]:
+        raise BuildError(f"{release.version} is another minor than {sources}: its programs would not fit together")
     if release.arch != MACHINES.get(platform.machine()):
         raise BuildError(f"this machine is {platform.machine()}: it has no iptables for images of {release.arch}")
 

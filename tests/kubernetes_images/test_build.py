@@ -17,6 +17,7 @@ from tests.kubernetes.build import MACHINES, Release
 from tests.kubernetes.toolchain import BuildError, Go
 
 VERSION = toolchain.pinned("k8s.io/kubernetes")
+MINOR = VERSION.rpartition(".")[0]
 ARCH = MACHINES.get(platform.machine(), "")
 ETCD = toolchain.pinned("go.etcd.io/etcd/server/v3").removeprefix("v")
 DNS = toolchain.pinned("github.com/coredns/coredns")
@@ -156,6 +157,20 @@ def test_what_the_compiler_says_is_shown_and_nothing_is_published(release, insta
 def test_a_version_that_is_not_pinned_is_refused(release, capsys):
     code, said = run(Release("v1.2.3", ARCH, release.output), capsys)
     assert (code, said) == (1, f"build.py: go.mod pins Kubernetes {VERSION}; v1.2.3 can't be built from it\n")
+
+
+def test_sources_can_tell_another_patch_release_but_no_other_minor(release, install_go, capsys):
+    log = install_go()
+    code = building.main(
+        ["--version", f"{MINOR}.99", "--sources", VERSION, "--arch", ARCH, "--output", str(release.output)]
+    )
+    assert code == 0
+    assert f"gitVersion={MINOR}.99" in log.read_text()
+    code = building.main(
+        ["--version", "v1.99.0", "--sources", VERSION, "--arch", ARCH, "--output", str(release.output)]
+    )
+    assert code == 1
+    assert "v1.99.0 is another minor" in capsys.readouterr().err
 
 
 def test_another_architecture_is_refused(release, capsys):
