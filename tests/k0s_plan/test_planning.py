@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
+from bootstrap.distros.k0s.dynamic import keep_text, make_object
 from bootstrap.distros.k0s.layout import CONFIG, TOKEN, unit_path
 from bootstrap.errors import PlanRefusedError
-from bootstrap.model import Disruption, HostFacts, Inventory, Put, Record, Run, UnitFacts
+from bootstrap.model import Disruption, HostFacts, Inventory, Plan, Put, Record, Run, UnitFacts
 from tests.k0s_plan.world import (
     HIGH,
     blank,
     load,
+    make_input,
     member,
     node,
     plan,
@@ -452,3 +454,42 @@ def test_units_are_read_as_k0s_writes_them(tmp_path: Path) -> None:
     facts[1] = replace(facts[1], files={**facts[1].files, unit_path(host): text_file(unit_text(words))})
     made = plan(inventory, *facts)
     assert {step.disruption for step in steps(made)} <= {Disruption.NONE}, [step.reason for step in steps(made)]
+
+
+# --- dynamic configuration -----------------------------------------------------------------------
+
+DYNAMIC = "k0s: {dynamicConfig: true, config: {telemetry: {enabled: %s}}}\n"
+
+
+def dynamic(tmp_path: Path, before: str, after: str) -> Plan:
+    """A plan for a running cluster whose file and object are those of `before`."""
+    inventory = load(tmp_path, DYNAMIC % before)
+    document = yaml.safe_load(
+        next(a.content for a in make_input(inventory, blank("one")).artifacts if a.path == CONFIG)
+    )
+    facts = [member(inventory, name, cluster_config=make_object(document)) for name in ("one", "two", "three")]
+    kept = text_file(keep_text(yaml.safe_dump(document)), "0600")
+    facts[0] = replace(facts[0], files={**facts[0].files, CONFIG: kept})
+    return plan(load(tmp_path, DYNAMIC % after), *facts)
+
+
+def test_with_dynamic_configuration_a_controller_keeps_its_own_part_of_the_file(tmp_path: Path) -> None:
+    made = plan(load(tmp_path, DYNAMIC % "true"), blank("one"), blank("two"), blank("three"))
+    written = [s.action.content for s in steps(made, "one") if isinstance(s.action, Put) and s.action.path == CONFIG]
+    whole, kept = (yaml.safe_load(text)["spec"] for text in written)
+    assert whole["telemetry"] == {"enabled": True}
+    assert set(kept) == {"api", "network", "storage"}
+    assert kept["api"] == whole["api"]
+
+
+def test_what_lives_in_the_cluster_is_changed_there_and_restarts_nothing(tmp_path: Path) -> None:
+    made = dynamic(tmp_path, "false", "true")
+    (step,) = [step for step in steps(made) if step.title == "change the configuration in the cluster"]
+    assert (step.host, "telemetry.enabled" in step.reason) == ("one", True)
+    assert isinstance(step.action, Run)
+    assert "serviceCIDR" not in (step.action.stdin or "")
+    assert {step.disruption for step in steps(made)} == {Disruption.NONE}
+
+
+def test_a_dynamic_cluster_that_is_as_wanted_needs_nothing(tmp_path: Path) -> None:
+    assert dynamic(tmp_path, "true", "true").is_empty

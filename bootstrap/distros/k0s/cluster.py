@@ -68,7 +68,7 @@ class Cluster(ControlPlane):
     @cached_property
     def networked(self) -> bool:
         """Whether k0s brings the network: without one Nodes stay NotReady until a CNI is there."""
-        return lookup(self.plan_input.inventory.native, "config", "network", "provider") != "custom"
+        return str(lookup(self.plan_input.inventory.native, "config", "network", "provider")) != "custom"
 
     @cached_property
     def etcd_members(self) -> Mapping[str, str]:

@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import yaml
+
 from bootstrap.distros.k0s import scripts, waits
+from bootstrap.distros.k0s.drift import load_document
+from bootstrap.distros.k0s.dynamic import find_wide_differences, keep_text, make_object
 from bootstrap.distros.k0s.host_state import HostState
-from bootstrap.distros.k0s.layout import BINARY, INSTALL_FLAGS, TOKEN, kind
+from bootstrap.distros.k0s.layout import BINARY, CONFIG, INSTALL_FLAGS, TOKEN, kind
 from bootstrap.distros.k0s.probes import has_trace, version_there
 from bootstrap.distros.k0s.versions import GRAMMAR, parse_version
 from bootstrap.facts import RECORD_PATH, format_record
 from bootstrap.model import Disruption, Fetch, Put, Run, Step
-from bootstrap.plan import change_record, put_steps
+from bootstrap.plan import change_record, filled_content, put_steps
 
 STARTED = "note what k0s was started with"
 
@@ -74,6 +78,7 @@ class HostPlan(HostState):
             self._start_step(),
             *self._wait_steps(),
             *self.mark_steps(),
+            *self._keep_steps(),
             self.run("note that the founding ended well", "the next run must not undo it", scripts.end_join()),
             self.record_started(STARTED),
             *self.hooks("after-founder"),
@@ -88,10 +93,18 @@ class HostPlan(HostState):
             self._start_step(),
             *self._wait_steps(),
             *self.mark_steps(),
+            *self._keep_steps(),
             *self._end_steps(),
             self.record_started(STARTED),
             *self.hooks("after-join"),
         ]
+
+    def _keep_steps(self) -> Iterator[Step]:
+        """What lives in the cluster from now on leaves the file, which would only mislead."""
+        file = self.artifact(CONFIG)
+        if file and self.is_dynamic:
+            action = Put(CONFIG, keep_text(file.content), file.mode, file.owner)
+            yield self.step(f"keep this controller's own part of {CONFIG}", "the rest lives in the cluster", action)
 
     @property
     def _saved(self) -> tuple[str, str]:
@@ -178,6 +191,23 @@ class HostPlan(HostState):
         asked = self.cluster.founder
         script = scripts.uncordon(asked, self.host.name)
         yield self.run("let the node take pods again", "it was drained", script, on=asked.name)
+
+    # --- the configuration that lives in the cluster -----------------------------------------
+
+    def change_cluster(self) -> list[Step]:
+        """With dynamic configuration its cluster-wide part goes through the API, and restarts nothing."""
+        file = self.artifact(CONFIG)
+        if not self.is_dynamic or file is None or self.cluster.is_new or self.cluster.nodes is None:
+            return []
+        document = load_document(filled_content(self.plan_input, file)) or {}
+        found = find_wide_differences(document, self.facts.values.get("cluster_config"))
+        if not found:
+            return []
+        text = yaml.safe_dump(make_object(load_document(file.content) or {}), sort_keys=False)
+        action = Run(scripts.apply_config(self.host), stdin=text, deadline=120.0)
+        return [
+            self.step("change the configuration in the cluster", f"it has other settings: {', '.join(found)}", action)
+        ]
 
     # --- start and wait ----------------------------------------------------------------------
 

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from bootstrap.control_plane import is_running
+from bootstrap.diffs import count_lines, diff_file
 from bootstrap.distros.k0s import scripts
 from bootstrap.distros.k0s.cluster import Cluster
+from bootstrap.distros.k0s.documents import node_local
 from bootstrap.distros.k0s.drift import compare_flags, find_differences, load_document, read_unit
+from bootstrap.distros.k0s.dynamic import find_local_differences, keep_text
 from bootstrap.distros.k0s.layout import (
     BINARY,
     CONFIG,
@@ -18,6 +22,7 @@ from bootstrap.distros.k0s.layout import (
     SECRET_ENVIRONMENT,
     TOKEN,
     environment_path,
+    is_dynamic,
     manifests_folder,
     pki_folder,
     service,
@@ -27,8 +32,9 @@ from bootstrap.distros.k0s.probes import JOINED, has_trace, kubectl_on, status
 from bootstrap.distros.k0s.upstream import payloads
 from bootstrap.facts import answers_api
 from bootstrap.membership import Membership
-from bootstrap.model import Artifact, Disruption, Fetch, LockedFile, Run, Step, digest
-from bootstrap.plan import NodeMarks, filled_content, is_current, lasting_content, put_steps
+from bootstrap.model import Artifact, Disruption, Fetch, LockedFile, Put, Reference, Run, Step, digest
+from bootstrap.plan import NodeMarks, filled_content, is_current, lasting_content
+from bootstrap.references import fill_references
 from bootstrap.shell import quote
 
 MODES = ("0755", "0750")  # of the binary: ours, and k0sctl's
@@ -136,21 +142,52 @@ class HostState(Membership[Cluster]):
         return is_current(artifact, filled_content(self.plan_input, artifact), self.facts.files.get(artifact.path))
 
     @cached_property
+    def is_dynamic(self) -> bool:
+        return is_dynamic(self.plan_input.inventory)
+
+    @cached_property
+    def config(self) -> Artifact | None:
+        """k0s.yaml as it shall lie on the host; with dynamic configuration a member keeps a part of it."""
+        file = self.artifact(CONFIG)
+        return replace(file, content=keep_text(file.content)) if file and self.is_member and self.is_dynamic else file
+
+    @cached_property
+    def config_wanted(self) -> Mapping[str, Any]:
+        """Its document with references filled."""
+        text = self.config.content if self.config else ""
+        return load_document(fill_references(text, self._reveal)) or {}
+
+    def _reveal(self, reference: Reference) -> str:
+        value = self.plan_input.secrets.get(reference.text)
+        return value.reveal() if value else reference.text
+
+    @property
+    def config_there(self) -> Mapping[str, Any] | None:
+        there = self.facts.files.get(CONFIG)
+        return load_document(there.content if there else None)
+
+    @cached_property
     def config_differences(self) -> tuple[str, ...]:
         """Fields of k0s.yaml that are not as wanted: documents are compared, so another hand's spelling is none."""
-        wanted = self.artifact(CONFIG)
-        if wanted is None:
+        if self.config is None:
             return ()
-        there = self.facts.files.get(CONFIG)
-        actual = load_document(there.content if there else None)
-        if actual is None:
-            return ("all of it",)
-        return tuple(find_differences(load_document(filled_content(self.plan_input, wanted)), actual))
+        return (
+            ("all of it",)
+            if self.config_there is None
+            else tuple(find_differences(self.config_wanted, self.config_there))
+        )
+
+    @property
+    def start_differences(self) -> tuple[str, ...]:
+        """Those of them that k0s reads at its start."""
+        if not self.config_differences or self.config_there is None or not self.is_dynamic:
+            return self.config_differences
+        return find_local_differences(self.config_wanted, self.config_there)
 
     @cached_property
     def config_steps(self) -> tuple[Step, ...]:
         """Ask k0s about the configuration, then lay it down: a file that k0s refuses never lies on a host."""
-        wanted, there = self.artifact(CONFIG), self.facts.files.get(CONFIG)
+        wanted, there = self.config, self.facts.files.get(CONFIG)
         if wanted is None:
             return ()
         placed = there is not None and (there.mode, there.owner) == (wanted.mode, wanted.owner)
@@ -158,8 +195,21 @@ class HostState(Membership[Cluster]):
             return ()
         ask = Run(scripts.validate(self.flags), stdin=wanted.content, deadline=90.0)
         reason = "k0s reads it strictly, and would not start with one that it refuses"
-        puts = put_steps(self.plan_input, [wanted])
-        return (self.step(f"validate {CONFIG}", reason, ask), *puts) if self.config_differences else tuple(puts)
+        return (self.step(f"validate {CONFIG}", reason, ask), self.put_config(wanted))
+
+    def put_config(self, wanted: Artifact) -> Step:
+        there = self.facts.files.get(CONFIG)
+        diff = diff_file(CONFIG, there.content if there else None, wanted.content, self.plan_input.secrets)
+        reason = (
+            "does not exist yet"
+            if there is None
+            else f"differs: {count_lines(diff)}"
+            if diff
+            else "mode or owner differ"
+        )
+        return replace(
+            self.step(f"write {CONFIG}", reason, Put(CONFIG, wanted.content, wanted.mode, wanted.owner)), diff=diff
+        )
 
     @cached_property
     def stale_manifests(self) -> tuple[str, ...]:
@@ -231,8 +281,8 @@ class HostState(Membership[Cluster]):
 
     def _read_reason(self) -> str:
         """Changes of what k0s reads at its start."""
-        if self.config_differences and not self.takes_config_alive:
-            return f"k0s.yaml changes, which k0s reads at its start: {_short(self.config_differences)}"
+        if self.start_differences:
+            return f"k0s.yaml changes, which k0s reads at its start: {_short(self.start_differences)}"
         if self.changed_files:
             names = ", ".join(path.rpartition("/")[2] for path in self.changed_files)
             return f"{names} changed, which k0s reads at its start"
@@ -261,11 +311,6 @@ class HostState(Membership[Cluster]):
         takes = self.host.role.takes_work
         return takes and self.cluster.nodes is not None and self.cluster.node(self.host) is None
 
-    @property
-    def takes_config_alive(self) -> bool:
-        """Whether what differs in k0s.yaml is read by a running k0s too."""
-        return False
-
     # --- what the record shall say -----------------------------------------------------------
 
     @cached_property
@@ -274,6 +319,8 @@ class HostState(Membership[Cluster]):
         contents = {a.path: digest(lasting_content(self.plan_input, a)) for a in self.artifacts}
         config = self.artifact(CONFIG)
         document = load_document(lasting_content(self.plan_input, config)) if config else None
+        if document and self.is_dynamic:
+            document = node_local(document.get("spec") or {})
         read = {path: content for path, content in contents.items() if self.is_read_at_start(path)}
         installed = {"flags": sorted(self.flags), "program": self.program.sha256}
         stacks = f"{manifests_folder(self.host)}/"

@@ -62,6 +62,7 @@ def _stages(cluster: Cluster, hosts: dict[str, HostPlan]) -> Iterator[Stage]:
     yield make_stage("see that they serve", _each(down, HostPlan.settle), critical=True)
     yield make_stage("replace lost controllers, one at a time", _each(replaced, HostPlan.join), critical=True)
     yield make_stage("update controllers, one at a time", _each(up, HostPlan.update), critical=True)
+    yield make_stage("change the cluster's configuration", founder.change_cluster(), critical=True)
     joining = [each for each in joining if each not in replaced]
     yield make_stage("join controllers, one at a time", _each(joining, HostPlan.join), critical=True)
     old, new = [each for each in workers if each.is_member], [each for each in workers if not each.is_member]
