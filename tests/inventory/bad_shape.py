@@ -45,7 +45,7 @@ ROWS = [
         "unknown key `zzz`",
         "known here: pods, services, domain",
     ),
-    Bad("a key of another distribution", f"{WHOLE}»microk8s: {{}}\n", "unknown key `microk8s`", "known here: schema, cluster"),
+    Bad("a key of another distribution", f"{WHOLE}»rke2: {{}}\n", "unknown key `rke2`", "known here: schema, cluster"),
     Bad(
         "a host without address",
         f"{HEAD}hosts:\n  »a: {{role: controller+worker}}\n",

@@ -2,11 +2,20 @@
 
 import pytest
 
-from . import bad_addresses, bad_kubeadm, bad_native, bad_shape, bad_values, bad_yaml
+from . import bad_addresses, bad_k0s, bad_kubeadm, bad_microk8s, bad_native, bad_shape, bad_values, bad_yaml
 from .conftest import Fail
 from .tables import Bad, show
 
-ROWS = [*bad_yaml.ROWS, *bad_shape.ROWS, *bad_values.ROWS, *bad_addresses.ROWS, *bad_native.ROWS, *bad_kubeadm.ROWS]
+ROWS = [
+    *bad_yaml.ROWS,
+    *bad_shape.ROWS,
+    *bad_values.ROWS,
+    *bad_addresses.ROWS,
+    *bad_native.ROWS,
+    *bad_kubeadm.ROWS,
+    *bad_k0s.ROWS,
+    *bad_microk8s.ROWS,
+]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -66,8 +66,8 @@ def check_arguments(addon: Addon, series: Series, given: Sequence[str]) -> Itera
         yield "a colon joins an add-on and its arguments on one line only", f"write `{colon[1:]}`"
         return
     split = sort_arguments(addon, given)
-    yield from _check_flags(addon, series, split)
-    yield from _check_words(addon, series, split.words)
+    wrong = list(_check_flags(addon, series, split))  # behind an unknown flag nobody knows what a word is
+    yield from wrong or _check_words(addon, series, split.words)
 
 
 def sort_arguments(addon: Addon, given: Sequence[str]) -> Split:
@@ -151,11 +151,12 @@ def _check_flag(
 
 def _check_words(addon: Addon, series: Series, words: Sequence[str]) -> Iterator[Found]:
     known = [word for word in addon.words if word.since <= series]
+    if len(words) > len(known):
+        yield _explain_surplus(addon, known, words[len(known)], words)
+        return
     for word, text in zip(known, words, strict=False):
         if found := _check_word(addon, word, series, text):
             yield found
-    if len(words) > len(known):
-        yield _explain_surplus(addon, known, words[len(known)], words)
     for word in known[len(words) :]:
         if word.is_required:
             yield _explain_missing(addon, word)

@@ -15,6 +15,7 @@ EXTERNAL_DATASTORE: dict[str, tuple[Path, ...]] = {
     "kubeadm": (("cluster", "etcd", "external"),),
     "k0s": (("config", "storage", "etcd", "externalCluster"), ("config", "storage", "kine", "dataSource")),
 }
+CHOOSES_VOTERS = ("microk8s",)  # distributions whose datastore takes an odd number of voters from any number
 HAVE_SINGLE = ("k0s",)  # distributions with the role `single`
 REPELLING = ("NoSchedule", "NoExecute")
 
@@ -85,7 +86,9 @@ def check_quorum(draft: Draft, problems: Problems) -> None:
     """Controllers that hold the datastore are one or an odd number, for a majority must be alive."""
     controllers = [entry for entry in draft.entries if Role(entry.settings.get("role", Role.WORKER)).controls]
     count = len(controllers)
-    if count == 0 or count % 2 == 1 or any(has_external_datastore(entry, draft) for entry in controllers):
+    if count == 0 or count % 2 == 1 or draft.document.get("distro") in CHOOSES_VOTERS:
+        return
+    if any(has_external_datastore(entry, draft) for entry in controllers):
         return
     survives = "none" if count == 2 else f"only {(count - 1) // 2}, as {count - 1} do"
     message = f"{count} controllers hold the datastore: etcd needs a majority, so they survive the loss of {survives}"
