@@ -163,4 +163,5 @@ def test_upstream_files_have_official_places_and_versions(tmp_path):
     ],
 )
 def test_only_what_is_used_is_locked(tmp_path, text, names):
-    assert sorted(file.name for file in list_upstream(load(tmp_path, text), ["amd64"])) == names
+    files = [file.name for file in list_upstream(load(tmp_path, text), ["amd64"])]
+    assert sorted(name for name in files if not name.startswith("image-")) == names

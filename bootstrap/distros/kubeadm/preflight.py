@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from bootstrap.distros.kubeadm.cluster_checks import check_cluster
 from bootstrap.distros.kubeadm.documents import network_of
+from bootstrap.distros.kubeadm.images import check_images
 from bootstrap.distros.kubeadm.layout import CONFIG, CONTAINERD_CONFIG, effective, server_port
 from bootstrap.distros.kubeadm.machine_checks import check_machine, ignores
 from bootstrap.distros.kubeadm.probes import KUBELET_CONF, UNFINISHED, etcd_folder, has_trace
@@ -38,6 +39,7 @@ def check_hosts(plan_input: PlanInput) -> list[Finding]:
             *check_machine(inventory, host, facts[host.name]),
             *check_runtime(inventory, host, facts[host.name]),
             *check_swap(host, facts[host.name]),
+            *check_images(plan_input, host, facts[host.name], joined=has_trace(facts[host.name], KUBELET_CONF)),
         )
     ]
     return [*check_host_facts(plan_input, state_needs), *own, *check_cluster(plan_input)]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bootstrap.distros.kubeadm.images import SCRIPT as IMAGES_SCRIPT
+from bootstrap.distros.kubeadm.images import parse_images
 from bootstrap.distros.kubeadm.layout import (
     ADMIN,
     BINARIES,
@@ -52,6 +54,7 @@ def make_probes(host: Host, paths: tuple[str, ...]) -> tuple[Probe, ...]:
         Probe("ca", f"cat {CA} 2>/dev/null || true", lambda text: text.strip()),
         Probe("containerd", "containerd --version 2>/dev/null || true", parse_containerd),
         Probe("machine", machine_script(KUBELET_CONF), parse_machine),
+        Probe("images", IMAGES_SCRIPT, parse_images),
     )
     if not host.role.controls:
         return probes

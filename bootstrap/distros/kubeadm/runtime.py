@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
+from bootstrap.distros.kubeadm.images import image_repository as image_repository
+from bootstrap.distros.kubeadm.images import sandbox_image as sandbox_image
 from bootstrap.distros.kubeadm.layout import REGISTRIES, effective
 from bootstrap.distros.kubeadm.upstream import part_version
-from bootstrap.distros.kubeadm.versions import REPOSITORY, pause_tag
 from bootstrap.model import Facts, Host, Inventory
 
 UNKNOWN = "2"  # what is assumed of packages on a host that nobody looked at yet
@@ -47,16 +48,6 @@ def plugin_folder(inventory: Inventory, host: Host, facts: Facts | None = None) 
     """Where containerd looks for CNI plugins."""
     brought = inventory.native.get("cni", "flannel") in BRING_PLUGINS
     return RELEASE_PLUGINS if is_released(host) or brought else packaged_plugins(host, facts)
-
-
-def image_repository(inventory: Inventory) -> str:
-    """Where kubeadm takes Kubernetes' images from."""
-    return str((inventory.native.get("cluster") or {}).get("imageRepository") or REPOSITORY)
-
-
-def sandbox_image(inventory: Inventory) -> str:
-    """The image of pods' sandboxes: the one that kubeadm lists, else it warns and pulls a second one."""
-    return f"{image_repository(inventory)}/pause:{pause_tag(inventory.version)}"
 
 
 def containerd_template(inventory: Inventory, host: Host, facts: Facts | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from bootstrap.distros.kubeadm.images import list_manifests
 from bootstrap.distros.kubeadm.layout import BINARIES, effective
 from bootstrap.distros.kubeadm.versions import default_part
 from bootstrap.driver import UpstreamFile
@@ -26,13 +27,15 @@ def network_parts(inventory: Inventory) -> tuple[str, ...]:
 
 
 def list_upstream(inventory: Inventory, arches: Sequence[str]) -> list[UpstreamFile]:
-    """Every file for artifacts.lock; images only where a mirror holds them."""
+    """Every file for artifacts.lock: with a mirror the archive of images that it may hold, else the images' digests."""
     released = any(effective(host, "runtime") == "release" for host in inventory.hosts)
     files: list[UpstreamFile] = []
     for arch in arches:
         files += _kubernetes(inventory, arch)
         if released:
             files += _runtime(inventory, arch)
+    if not inventory.mirror:
+        files += list_manifests(inventory)
     return [*files, *_network(inventory, arches)]
 
 

@@ -16,6 +16,13 @@ KUBELET_API = "kubelet.config.k8s.io/v1beta1"
 PROXY_API = "kubeproxy.config.k8s.io/v1alpha1"
 # First minor -> what `kubeadm config images list` names from there on (cmd/kubeadm/app/constants).
 PAUSE = {(1, 31): "3.10", (1, 34): "3.10.1", (1, 36): "3.10.2"}
+# First release -> tags of etcd and CoreDNS from there on; a release after the last may have moved on.
+COMPANIONS = {
+    (1, 34, 0): ("3.6.4-0", "v1.12.1"),
+    (1, 34, 2): ("3.6.5-0", "v1.12.1"),
+    (1, 35, 0): ("3.6.6-0", "v1.13.1"),
+    (1, 36, 0): ("3.6.8-0", "v1.14.2"),
+}
 REPOSITORY = "registry.k8s.io"
 # Releases of what is around Kubernetes; crictl's follow Kubernetes' minor.
 PARTS = {
@@ -102,6 +109,13 @@ def config_api(text: str) -> str:
 def pause_tag(text: str) -> str:
     """The tag of the sandbox image that goes with a version."""
     return _choose(PAUSE, text)
+
+
+def companion_tags(text: str) -> tuple[str, str] | None:
+    """The tags of etcd and CoreDNS that go with a release, as far as is known; None for a minor that is not."""
+    version = parse_version(text)
+    firsts = [first for first in COMPANIONS if first <= (version.major, version.minor, version.patch)]
+    return COMPANIONS[max(firsts)] if firsts and max(firsts)[:2] == version.series else None
 
 
 def _choose(table: dict[tuple[int, int], str], text: str) -> str:
