@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
+from urllib.parse import quote, unquote
 
 import yaml
 
@@ -19,6 +20,8 @@ HEADER = """\
 API_HOSTS = {"docker.io": "registry-1.docker.io"}
 MANIFEST = re.compile(r"https?://([^/]+)/v2/(.+)/manifests/([^/]+)")
 
+OWN_VERSION = "own"  # of a file of the repository itself
+OWN_SCHEME = "repository:"
 _RELOCK = "run `bootstrap lock` to write it anew, and look at the diff"
 _KEYS = tuple(field.name for field in fields(LockedFile))
 _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
@@ -26,12 +29,27 @@ _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "version": (re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*"), "letters, digits, `.`, `+` and `-`"),
     "arch": (re.compile(r"[a-z0-9]+"), "a word such as amd64, arm64, arm or any"),
     "url": (
-        re.compile(r"https://[^\s@?#]+/[A-Za-z0-9%+._-]*[A-Za-z0-9]"),
-        "an https:// address of a file, no login in it",
+        re.compile(r"https://[^\s@?#]+/[A-Za-z0-9%+._-]*[A-Za-z0-9]|repository:[^\s@?#]*[A-Za-z0-9]"),
+        "an https:// address of a file, no login in it, or repository: and a path",
     ),
     "size": (re.compile(r"[1-9][0-9]{0,11}"), "a number of bytes above 0"),
     "sha256": (re.compile(r"[0-9a-f]{64}"), "64 hexadecimal digits in lower case"),
 }
+
+
+def own_url(path: str) -> str:
+    """How the lock names a file of the repository."""
+    return OWN_SCHEME + quote(path)
+
+
+def own_path(url: str) -> str | None:
+    """The path in the repository that `own_url` was made from; None for files of others."""
+    return unquote(url.removeprefix(OWN_SCHEME)) if url.startswith(OWN_SCHEME) else None
+
+
+def own_name(path: str) -> str:
+    """The name in the lock of a file of the repository."""
+    return "own-" + re.sub(r"[^A-Za-z0-9._-]+", "-", path)
 
 
 def format_lock(lock: Lock, *, locked_by: str) -> str:
