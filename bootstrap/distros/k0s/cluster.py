@@ -40,10 +40,17 @@ class Cluster(ControlPlane):
         return not self.has_embedded_data and has_trace(facts, "authority") and known
 
     def _has_left(self, facts: HostFacts) -> bool:
-        """The etcd of others goes on without this controller: its own starts no more."""
-        if not self.runs_etcd or not self.etcd_members:
+        """The etcd of this very cluster goes on without the controller: its own starts no more.
+
+        A list that etcd gives proves that a majority of the members agrees with it.
+        """
+        if not self.runs_etcd:
             return False
-        return self.address(self.plan_input.inventory.host(facts.host)) not in self.etcd_members.values()
+        own, address = facts.values.get("ca"), self.address(self.plan_input.inventory.host(facts.host))
+        others = (self.facts(host) for host in self.controllers if host.name != facts.host)
+        answering = (each for each in others if answers_api(each) and each.values.get("ca") == own)
+        members = next((found for each in answering if (found := each.values.get("members"))), {})
+        return bool(members) and address not in members.values()
 
     def address(self, host: Host) -> str:
         """A controller's address for other nodes, as its configuration names it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bootstrap.distros.k0s.documents import cluster_spec
 from bootstrap.distros.k0s.layout import (
     CONFIG,
     INSTALL_FLAGS,
@@ -21,6 +22,7 @@ from bootstrap.driver import PlanInput
 from bootstrap.model import Finding, Host, HostFacts, Inventory
 from bootstrap.preflight import Needs, check_host_facts
 
+PODS, SERVICES = "10.244.0.0/16", "10.96.0.0/12"  # k0s' defaults
 ARCHES = ("amd64", "arm64", "arm")  # upstream has no binary for riscv64
 LEAST_MEMORY = {True: 900_000, False: 450_000}  # kB by "is a controller" (docs.k0sproject.io, system requirements)
 ROOM_TO_INSTALL = {True: 1_000_000, False: 1_600_000}  # kB below the data folder
@@ -58,6 +60,7 @@ def state_needs(inventory: Inventory, host: Host, facts: HostFacts) -> Needs:
         memory_advice=f"k0s advises {advised} for a {kind}",
         swap_advice="k0s starts all the same, but memory limits of pods are less exact",
         cgroup_v1_hint=_refuses_cgroup_v1(inventory, host),
+        ranges=_list_ranges(inventory),
     )
 
 
@@ -75,6 +78,19 @@ def _list_ports(inventory: Inventory, host: Host) -> dict[int, str]:
     }
     etcd = {2379: "etcd's clients", 2380: "etcd's members"} if runs_etcd(inventory) else {}
     return {**own, **etcd, **kubelet}
+
+
+def _list_ranges(inventory: Inventory) -> dict[str, str]:
+    network = cluster_spec(inventory).get("network") or {}
+    dual = network.get("dualStack") or {}
+    own = {"pods": (network.get("podCIDR"), PODS, dual.get("IPv6podCIDR"))}
+    own["services"] = (network.get("serviceCIDR"), SERVICES, dual.get("IPv6serviceCIDR"))
+    return {
+        str(range_): use
+        for use, (given, default, second) in own.items()
+        for range_ in (given or default, second)
+        if range_
+    }
 
 
 def _list_room(host: Host, *, installed: bool) -> dict[str, int]:
