@@ -381,7 +381,7 @@ func (s *server) generate() error {
 	var err error
 	load := func(target **kube.Authority, path, name string) {
 		if err == nil {
-			*target, err = kube.LoadAuthority(filepath.Join(s.dir, "tls", path), name)
+			*target, err = kube.LoadAuthority(filepath.Join(s.dir, "tls", path), fmt.Sprintf("%s@%d", name, time.Now().Unix()))
 		}
 	}
 	var requestHeader *kube.Authority

@@ -2,9 +2,11 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -64,7 +66,7 @@ func (s *server) startDatastore() error {
 		return fmt.Errorf("starting kubernetes: start managed database: %w", err)
 	}
 	s.setDatabase(c)
-	if err := s.ListenPeers(peerConfig, clientConfig); err != nil {
+	if err := s.listenPeers(peerConfig, clientConfig); err != nil {
 		return fmt.Errorf("starting kubernetes: start managed database: %w", err)
 	}
 	switch {
@@ -98,6 +100,18 @@ func (s *server) setDatabase(c *kube.Consensus) {
 		}
 		kube.Infof("This node has been removed from the cluster - please restart k3s to rejoin the cluster")
 	}
+}
+
+func (s *server) listenPeers(peerConfig, clientConfig *tls.Config) error {
+	if err := s.ListenPeers(peerConfig); err != nil {
+		return err
+	}
+	for _, host := range []string{s.Address, "127.0.0.1"} {
+		if err := kube.ServeTLS(net.JoinHostPort(host, "2379"), clientConfig, s.HealthMux()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *server) startSQLite() error {

@@ -110,7 +110,7 @@ func (s *server) authenticate(r *http.Request) (kube.User, bool, error) {
 		return who, true, nil
 	}
 	if bearer, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found {
-		if s.DB != nil && s.DB.ValidBootstrapToken(bearer) {
+		if s.DB != nil && s.DB.ValidBootstrapToken(bearer, "authentication") {
 			return kube.User{Name: "system:bootstrap:" + bearer[:6], Groups: []string{"system:bootstrappers", roleBootstrap}}, true, nil
 		}
 		return kube.User{}, false, errors.New("invalid bearer token")

@@ -257,7 +257,7 @@ func (s *APIServer) Get(c *call) error {
 
 func (s *APIServer) Selected(c *call, o Object) bool {
 	query := c.r.URL.Query()
-	return matchLabels(mapAt(o, "metadata", "labels"), query.Get("labelSelector")) && matchFields(o, query.Get("fieldSelector"))
+	return matchLabels(MapAt(o, "metadata", "labels"), query.Get("labelSelector")) && matchFields(o, query.Get("fieldSelector"))
 }
 
 func (s *APIServer) WriteList(c *call, items []keyed, revision int64) error {
@@ -342,7 +342,7 @@ func (c *call) body() (Object, error) {
 	}
 	if strings.Contains(c.r.Header.Get("Content-Type"), "yaml") {
 		document, err := ParseYAML(string(content))
-		if value, ok := plain(document).(Object); ok && err == nil {
+		if value, ok := Plain(document).(Object); ok && err == nil {
 			return value, nil
 		}
 		return nil, NewError(400, "BadRequest", "error decoding YAML: %v", err)
@@ -391,7 +391,7 @@ func (s *APIServer) Post(c *call) error {
 
 // applyDefaults fills the fields that other parts of the stand-in count on.
 func applyDefaults(r Resource, o Object) {
-	if data := mapAt(o, "stringData"); r.Plural == "secrets" && data != nil {
+	if data := MapAt(o, "stringData"); r.Plural == "secrets" && data != nil {
 		for key, value := range data {
 			PutAt(o, base64.StdEncoding.EncodeToString([]byte(fmt.Sprint(value))), "data", key)
 		}
@@ -514,7 +514,7 @@ func (s *APIServer) Patch(c *call) error {
 
 func (s *APIServer) ServerSideApply(c *call, content []byte) error {
 	document, err := ParseYAML(string(content))
-	o, ok := plain(document).(Object)
+	o, ok := Plain(document).(Object)
 	if decoded, isJSON := Decode(content).(Object); isJSON {
 		o, ok, err = decoded, true, nil
 	}
@@ -605,7 +605,7 @@ func (s *APIServer) Evict(c *call) error {
 	if err != nil {
 		return err
 	}
-	budgets := mustResource("poddisruptionbudgets")
+	budgets := MustResource("poddisruptionbudgets")
 	for _, budget := range s.DB.All(budgets, c.namespace) {
 		if s.DisruptionsAllowed(budget, pod) <= 0 {
 			err := NewError(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.")
@@ -625,7 +625,7 @@ func (s *APIServer) Evict(c *call) error {
 // DisruptionsAllowed counts the healthy pods of a budget over its minimum; 1 when the pod is not of this budget.
 func (s *APIServer) DisruptionsAllowed(budget, pod Object) int {
 	matches := func(p Object) bool {
-		for key, value := range mapAt(budget, "spec", "selector", "matchLabels") {
+		for key, value := range MapAt(budget, "spec", "selector", "matchLabels") {
 			if At(p, "metadata", "labels", key) != value {
 				return false
 			}
@@ -673,7 +673,7 @@ func validate(r Resource, o Object) error {
 		return invalid("metadata.name: Invalid value: %q: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "+
 			"'-' or '.', and must start and end with an alphanumeric character", NameOf(o))
 	}
-	for key, value := range mapAt(o, "metadata", "labels") {
+	for key, value := range MapAt(o, "metadata", "labels") {
 		text, ok := value.(string)
 		if !ok {
 			return NewError(400, "BadRequest", "json: cannot unmarshal into Go struct field ObjectMeta.metadata.labels of type string")
@@ -683,7 +683,7 @@ func validate(r Resource, o Object) error {
 				"and must start and end with an alphanumeric character", text)
 		}
 	}
-	for key, value := range mapAt(o, "metadata", "annotations") {
+	for key, value := range MapAt(o, "metadata", "annotations") {
 		if _, ok := value.(string); !ok {
 			return NewError(400, "BadRequest", "json: cannot unmarshal into Go struct field ObjectMeta.metadata.annotations of type string")
 		}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -28,8 +29,10 @@ func KubeconfigText(names ContextNames, server string, ca, cert, key []byte) str
 
 // KubeClient talks to the API with a client certificate.
 type KubeClient struct {
-	URL  string
-	HTTP *http.Client
+	URL   string
+	HTTP  *http.Client
+	Token string // a bearer token, when there is no certificate
+	CA    []byte // whom it trusts
 }
 
 func NewKubeClient(url string, ca []byte, pair *tls.Certificate) *KubeClient {
@@ -41,7 +44,7 @@ func NewKubeClient(url string, ca []byte, pair *tls.Certificate) *KubeClient {
 	if pair != nil {
 		config.Certificates = []tls.Certificate{*pair}
 	}
-	return &KubeClient{url, &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: config, IdleConnTimeout: 20 * time.Second}}}
+	return &KubeClient{URL: url, CA: ca, HTTP: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: config, IdleConnTimeout: 20 * time.Second}}}
 }
 
 // LoadKubeconfig reads the current context of a kubeconfig file.
@@ -50,15 +53,20 @@ func LoadKubeconfig(path string) (*KubeClient, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ParseKubeconfig(content)
+}
+
+// ParseKubeconfig is a client for the current context of a kubeconfig.
+func ParseKubeconfig(content []byte) (*KubeClient, error) {
 	document, err := ParseYAML(string(content))
 	if err != nil {
 		return nil, err
 	}
-	config := plain(document)
+	config := Plain(document)
 	pick := func(list, name, field string) Object {
 		for _, item := range ListAt(config, list) {
 			if TextAt(item, "name") == name {
-				return mapAt(item, field)
+				return MapAt(item, field)
 			}
 		}
 		return nil
@@ -66,6 +74,10 @@ func LoadKubeconfig(path string) (*KubeClient, error) {
 	context := pick("contexts", TextAt(config, "current-context"), "context")
 	cluster, who := pick("clusters", TextAt(context, "cluster"), "cluster"), pick("users", TextAt(context, "user"), "user")
 	decodeField := func(from Object, field string) []byte {
+		if file := TextAt(from, strings.TrimSuffix(field, "-data")); file != "" {
+			content, _ := os.ReadFile(file)
+			return content
+		}
 		content, _ := base64.StdEncoding.DecodeString(TextAt(from, field))
 		return content
 	}
@@ -73,6 +85,7 @@ func LoadKubeconfig(path string) (*KubeClient, error) {
 	if pair, err := tls.X509KeyPair(decodeField(who, "client-certificate-data"), decodeField(who, "client-key-data")); err == nil {
 		client.HTTP.Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{pair}
 	}
+	client.Token = TextAt(who, "token")
 	return client, nil
 }
 
@@ -94,6 +107,9 @@ func (k *KubeClient) Do(method, path, contentType string, body any) ([]byte, err
 		contentType = "application/json"
 	}
 	request.Header.Set("Content-Type", contentType)
+	if k.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+k.Token)
+	}
 	response, err := k.HTTP.Do(request)
 	if err != nil {
 		return nil, err

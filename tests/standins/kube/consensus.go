@@ -19,7 +19,7 @@ const (
 )
 
 var (
-	errNoLeader = errors.New("etcdserver: no leader")
+	ErrNoLeader = errors.New("etcdserver: no leader")
 	errRemoved  = errors.New("etcdserver: server stopped")
 	ErrTimeout  = errors.New("etcdserver: request timed out")
 )
@@ -625,11 +625,11 @@ func (c *Consensus) Propose(op Operation, timeout time.Duration) (Outcome, error
 		if err == nil && result.Error == "" || err == errRemoved {
 			return result, err
 		}
-		if err == nil && result.Error != errNoLeader.Error() {
+		if err == nil && result.Error != ErrNoLeader.Error() {
 			return result, errors.New(result.Error)
 		}
 		if time.Now().Add(100 * time.Millisecond).After(deadline) {
-			return Outcome{}, errNoLeader
+			return Outcome{}, ErrNoLeader
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -657,11 +657,11 @@ func (c *Consensus) proposeOnce(op Operation, timeout time.Duration) (Outcome, e
 	leader, known := c.leaderMember()
 	c.mu.Unlock()
 	if !known {
-		return Outcome{}, errNoLeader
+		return Outcome{}, ErrNoLeader
 	}
 	var result Outcome
 	if err := c.carrier.send(leader, "/raft/propose", op, &result, timeout); errors.Is(err, syscall.ECONNREFUSED) {
-		return Outcome{}, errNoLeader
+		return Outcome{}, ErrNoLeader
 	} else if err != nil {
 		return Outcome{Error: ErrTimeout.Error()}, nil
 	}
@@ -686,13 +686,13 @@ func (c *Consensus) onPropose(op Operation) Outcome {
 	leading := c.isLeader
 	c.mu.Unlock()
 	if !leading {
-		return Outcome{Error: errNoLeader.Error()}
+		return Outcome{Error: ErrNoLeader.Error()}
 	}
 	result, err := c.proposeOnce(op, 5*time.Second)
 	if err == ErrTimeout {
 		return Outcome{Error: ErrTimeout.Error()}
 	} else if err != nil {
-		return Outcome{Error: errNoLeader.Error()}
+		return Outcome{Error: ErrNoLeader.Error()}
 	}
 	return result
 }
@@ -738,7 +738,7 @@ func (c *Consensus) Barrier(timeout time.Duration) error {
 		}
 		left := time.Until(deadline)
 		if left <= 0 {
-			return errNoLeader
+			return ErrNoLeader
 		}
 		select {
 		case <-progress:

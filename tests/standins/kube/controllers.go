@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-var serviceResource = mustResource("services")
+var serviceResource = MustResource("services")
 
 // Controllers work on the leader of a cluster's servers.
 type Controllers struct {
@@ -46,7 +46,7 @@ func (c *Controllers) Seed(serviceNetwork, address string, clientCA []byte) {
 	service := ServiceAddress(serviceNetwork, 1)
 	c.CreateIfMissing(serviceResource, Object{"metadata": Object{"name": "kubernetes", "namespace": "default", "labels": Object{"component": "apiserver", "provider": "kubernetes"}},
 		"spec": Object{"type": "ClusterIP", "clusterIP": service, "clusterIPs": []any{service}, "ports": []any{Object{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}}}})
-	c.DB.Ensure(mustResource("endpoints"), Object{"metadata": Object{"name": "kubernetes", "namespace": "default"}, "subsets": []any{Object{
+	c.DB.Ensure(MustResource("endpoints"), Object{"metadata": Object{"name": "kubernetes", "namespace": "default"}, "subsets": []any{Object{
 		"addresses": []any{Object{"ip": address}}, "ports": []any{Object{"name": "https", "port": 6443, "protocol": "TCP"}}}}})
 	c.CreateIfMissing(ConfigMapResource, Object{"metadata": Object{"name": "extension-apiserver-authentication", "namespace": "kube-system"},
 		"data": Object{"client-ca-file": string(clientCA)}})
@@ -172,7 +172,7 @@ func (c *Controllers) SetNodeTaints(name string, drop ...string) {
 			kept = append(kept, Object{"key": cordon, "effect": "NoSchedule", "timeAdded": Stamp(time.Now())})
 		}
 		if len(kept) == 0 {
-			delete(mapAt(node, "spec"), "taints")
+			delete(MapAt(node, "spec"), "taints")
 		} else {
 			PutAt(node, kept, "spec", "taints")
 		}
@@ -184,7 +184,11 @@ func (c *Controllers) SetNodeTaints(name string, drop ...string) {
 func (c *Controllers) CollectGarbage() {
 	nodes := c.NodeUIDs()
 	for _, lease := range c.DB.All(leaseResource, "kube-node-lease") {
-		if _, alive := nodes[NameOf(lease)]; !alive {
+		owners := ListAt(lease, "metadata", "ownerReferences")
+		if len(owners) == 0 {
+			continue // of no node
+		}
+		if _, alive := nodes[TextAt(owners[0], "name")]; !alive {
 			c.DB.Remove(leaseResource, "kube-node-lease", NameOf(lease))
 		}
 	}
@@ -199,7 +203,7 @@ func (c *Controllers) CollectGarbage() {
 func (c *Controllers) FinishNamespaces() {
 	for _, namespace := range c.DB.All(namespaceResource, "") {
 		if TextAt(namespace, "metadata", "deletionTimestamp") == "" {
-			c.CreateIfMissing(mustResource("serviceaccounts"), Object{"metadata": Object{"name": "default", "namespace": NameOf(namespace)}})
+			c.CreateIfMissing(MustResource("serviceaccounts"), Object{"metadata": Object{"name": "default", "namespace": NameOf(namespace)}})
 			c.CreateIfMissing(ConfigMapResource, Object{"metadata": Object{"name": "kube-root-ca.crt", "namespace": NameOf(namespace)},
 				"data": Object{"ca.crt": string(c.RootCA)}})
 			continue

@@ -77,7 +77,7 @@ func (d *Database) All(r Resource, namespace string) []Object {
 
 func encodeObject(o Object) json.RawMessage {
 	stored := cloneObject(o)
-	delete(mapAt(stored, "metadata"), "resourceVersion")
+	delete(MapAt(stored, "metadata"), "resourceVersion")
 	encoded, err := json.Marshal(stored)
 	if err != nil {
 		panic(err)
@@ -198,8 +198,8 @@ func splitKeyPath(r Resource, key string) (namespace, name string) {
 
 var BootstrapShape = regexp.MustCompile(`^([a-z0-9]{6})\.([a-z0-9]{16})$`)
 
-// ValidBootstrapToken tells whether "id.secret" is the token of a bootstrap secret that has not expired.
-func (d *Database) ValidBootstrapToken(bearer string) bool {
+// ValidBootstrapToken tells whether "id.secret" is the token of a bootstrap secret for this usage that has not expired.
+func (d *Database) ValidBootstrapToken(bearer, usage string) bool {
 	parts := BootstrapShape.FindStringSubmatch(bearer)
 	if parts == nil {
 		return false
@@ -215,7 +215,7 @@ func (d *Database) ValidBootstrapToken(bearer string) bool {
 	if expiry, err := time.Parse(time.RFC3339, value("expiration")); err == nil && time.Now().After(expiry) {
 		return false
 	}
-	return value("token-secret") == parts[2] && value("usage-bootstrap-authentication") == "true"
+	return value("token-secret") == parts[2] && value("usage-bootstrap-"+usage) == "true"
 }
 
 // ReadManifest gives the objects of a manifest's documents, those of lists one by one.

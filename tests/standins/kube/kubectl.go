@@ -328,7 +328,7 @@ func (k *kubectl) table(targets []target, items []Object) {
 		if targets[0].kind.Namespaced && k.flag("all-namespaces") != "true" {
 			where = " in " + k.namespace() + " namespace"
 		}
-		fmt.Fprintf(os.Stderr, "No resources found%s\n", where)
+		fmt.Fprintf(os.Stderr, "No Resources found%s\n", where)
 		return
 	}
 	w := tabwriter.NewWriter(os.Stdout, 6, 4, 3, ' ', 0)
@@ -369,7 +369,7 @@ func columns(r Resource, wide bool) ([]string, func(Object) []string) {
 		return []string{"NAME", "STATUS", "AGE"}, func(o Object) []string { return []string{NameOf(o), TextAt(o, "status", "phase"), age(o)} }
 	case "secrets":
 		return []string{"NAME", "TYPE", "DATA", "AGE"}, func(o Object) []string {
-			return []string{NameOf(o), TextAt(o, "type"), fmt.Sprint(len(mapAt(o, "data"))), age(o)}
+			return []string{NameOf(o), TextAt(o, "type"), fmt.Sprint(len(MapAt(o, "data"))), age(o)}
 		}
 	}
 	return []string{"NAME", "AGE"}, func(o Object) []string { return []string{NameOf(o), age(o)} }
@@ -384,7 +384,7 @@ func nodeRow(o Object, wide bool) []string {
 		status += ",SchedulingDisabled"
 	}
 	var roles []string
-	for label := range mapAt(o, "metadata", "labels") {
+	for label := range MapAt(o, "metadata", "labels") {
 		if role, ok := strings.CutPrefix(label, "node-role.kubernetes.io/"); ok && role != "" {
 			roles = append(roles, role)
 		}
@@ -399,7 +399,7 @@ func nodeRow(o Object, wide bool) []string {
 		for _, item := range ListAt(o, "status", "addresses") {
 			address[TextAt(item, "type")] = TextAt(item, "address")
 		}
-		info := mapAt(o, "status", "nodeInfo")
+		info := MapAt(o, "status", "nodeInfo")
 		row = append(row, address["InternalIP"], address["ExternalIP"], TextAt(info, "osImage"), TextAt(info, "kernelVersion"), TextAt(info, "containerRuntimeVersion"))
 	}
 	return row
@@ -655,7 +655,7 @@ func (k *kubectl) checkDrain(node string, pods []any) error {
 			daemons = append(daemons, name)
 		}
 		for _, volume := range ListAt(pod, "spec", "volumes") {
-			if mapAt(volume, "emptyDir") != nil && k.flag("delete-emptydir-data") != "true" && TextAt(pod, "status", "phase") != "Succeeded" {
+			if MapAt(volume, "emptyDir") != nil && k.flag("delete-emptydir-data") != "true" && TextAt(pod, "status", "phase") != "Succeeded" {
 				local = append(local, name)
 			}
 		}
@@ -749,7 +749,7 @@ func (k *kubectl) patch(words []string) error {
 		return err
 	}
 	for _, t := range targets {
-		if err := k.api.Patch(k.item(t.kind, t.name), style, plain(document)); err != nil {
+		if err := k.api.Patch(k.item(t.kind, t.name), style, Plain(document)); err != nil {
 			return err
 		}
 		fmt.Printf("%s/%s patched\n", strings.ToLower(t.kind.Kind), t.name)

@@ -32,6 +32,7 @@ type Kubelet struct {
 	PodAddress        string
 	NetworkConfigDirs []string // where a network plugin's configuration is looked for; none: the distribution brings the network
 	Configure         func() error
+	CanRun            func(pod Object) bool // whether the pod's images are at hand; nil: always
 
 	LastStatus time.Time
 	LastLease  time.Time
@@ -39,6 +40,7 @@ type Kubelet struct {
 	Pods       map[string]time.Time // by UID: when the pod was first seen
 	Ready      string
 	Registered bool
+	uid        string
 }
 
 func OnCgroupV1() bool {
@@ -216,14 +218,18 @@ func (k *Kubelet) RenewLease() {
 	if k.LastLease.IsZero() {
 		interval = 0
 	}
-	if node, err := k.API.Get(k.Path()); IsNotFound(err) {
+	node, err := k.API.Get(k.Path())
+	if IsNotFound(err) {
 		if k.Register() == nil {
 			k.Configure()
 		}
 		return
-	} else if err != nil {
+	}
+	if err != nil {
 		return
-	} else if ready := ConditionOf(node, "Ready"); TextAt(ready, "status") == "Unknown" {
+	}
+	k.uid = TextAt(node, "metadata", "uid")
+	if ready := ConditionOf(node, "Ready"); TextAt(ready, "status") == "Unknown" {
 		k.LastStatus, interval = time.Time{}, 0
 	}
 	if time.Since(k.LastLease) < interval {
@@ -231,9 +237,10 @@ func (k *Kubelet) RenewLease() {
 	}
 	path := "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 	spec := Object{"holderIdentity": k.NodeName, "leaseDurationSeconds": 40, "renewTime": microStamp(time.Now())}
-	err := k.API.Patch(path+"/"+k.NodeName, MergePatchType, Object{"spec": spec})
+	err = k.API.Patch(path+"/"+k.NodeName, MergePatchType, Object{"spec": spec})
 	if IsNotFound(err) {
-		_, err = k.API.Do("POST", path, "", Object{"metadata": Object{"name": k.NodeName}, "spec": spec})
+		_, err = k.API.Do("POST", path, "", Object{"spec": spec,
+			"metadata": Object{"name": k.NodeName, "ownerReferences": []any{Object{"apiVersion": "v1", "kind": "Node", "name": k.NodeName, "uid": k.uid}}}})
 	}
 	if err == nil {
 		k.LastLease = time.Now()
@@ -270,7 +277,7 @@ func (k *Kubelet) SyncPods() {
 			k.Pods[uid] = time.Now()
 			k.MakePodFolders(pod)
 		}
-		if TextAt(pod, "status", "phase") == "Pending" && time.Since(k.Pods[uid]) > time.Second {
+		if TextAt(pod, "status", "phase") == "Pending" && (k.CanRun == nil || k.CanRun(pod)) && time.Since(k.Pods[uid]) > time.Second {
 			k.API.Patch(path+"/status", MergePatchType, Object{"status": runningStatus(pod, k.Addresses[0], k.PodAddress)})
 		}
 	}

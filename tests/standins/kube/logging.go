@@ -3,19 +3,29 @@ package kube
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
 	"time"
 )
 
-var logMutex sync.Mutex
+var (
+	LogTime             = time.RFC3339
+	LogOutput io.Writer = os.Stderr
+	LogLevel            = "info" // or "warning": what is less is not written
+
+	logMutex sync.Mutex
+)
 
 func logAt(level, format string, args ...any) {
+	if level == "info" && LogLevel == "warning" {
+		return
+	}
 	text := fmt.Sprintf(format, args...)
 	logMutex.Lock()
 	defer logMutex.Unlock()
-	fmt.Fprintf(os.Stderr, "time=%q level=%s msg=%s\n", time.Now().Format(time.RFC3339), level, quoteIfNeeded(text))
+	fmt.Fprintf(LogOutput, "time=%q level=%s msg=%s\n", time.Now().Format(LogTime), level, quoteIfNeeded(text))
 }
 
 func Infof(format string, args ...any)  { logAt("info", format, args...) }

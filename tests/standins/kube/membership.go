@@ -36,31 +36,28 @@ type Membership struct {
 func (p *Membership) PeerURL() string   { return "https://" + net.JoinHostPort(p.Address, "2380") }
 func (p *Membership) ClientURL() string { return "https://" + net.JoinHostPort(p.Address, "2379") }
 
-// ListenPeers serves the other members, and the health check of clients.
-func (p *Membership) ListenPeers(peerConfig, clientConfig *tls.Config) error {
+// ListenPeers serves the other members.
+func (p *Membership) ListenPeers(config *tls.Config) error {
 	mux := http.NewServeMux()
-	answer(mux, "/raft/vote", func(m voteRequest) (any, error) { return p.DB.onVote(m), nil })
-	answer(mux, "/raft/append", func(m appendRequest) (any, error) { return p.DB.onAppend(m), nil })
-	answer(mux, "/raft/propose", func(m Operation) (any, error) { return p.DB.onPropose(m), nil })
-	answer(mux, "/raft/position", func(struct{}) (any, error) { return Object{"Index": p.DB.onPosition()}, nil })
-	answer(mux, "/raft/lead", func(struct{}) (any, error) { p.DB.onLead(); return Object{}, nil })
-	answer(mux, "/member/add", func(m Member) (any, error) {
+	Answer(mux, "/raft/vote", func(m voteRequest) (any, error) { return p.DB.onVote(m), nil })
+	Answer(mux, "/raft/append", func(m appendRequest) (any, error) { return p.DB.onAppend(m), nil })
+	Answer(mux, "/raft/propose", func(m Operation) (any, error) { return p.DB.onPropose(m), nil })
+	Answer(mux, "/raft/position", func(struct{}) (any, error) { return Object{"Index": p.DB.onPosition()}, nil })
+	Answer(mux, "/raft/lead", func(struct{}) (any, error) { p.DB.onLead(); return Object{}, nil })
+	Answer(mux, "/member/add", func(m Member) (any, error) {
 		id, err := p.AddMember(m)
 		return Object{"ID": id}, err
 	})
-	if err := ServeTLS(net.JoinHostPort(p.Address, "2380"), peerConfig, mux); err != nil {
-		return err
-	}
-	health := http.NewServeMux()
-	health.HandleFunc("/health", func(w http.ResponseWriter, r *http.Request) {
+	return ServeTLS(net.JoinHostPort(p.Address, "2380"), config, mux)
+}
+
+// HealthMux answers what health checks ask the clients' port of a member.
+func (p *Membership) HealthMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/health", func(w http.ResponseWriter, r *http.Request) {
 		WriteJSON(w, 200, Object{"health": fmt.Sprint(p.DB.Barrier(time.Second) == nil), "reason": ""})
 	})
-	for _, host := range []string{p.Address, "127.0.0.1"} {
-		if err := ServeTLS(net.JoinHostPort(host, "2379"), clientConfig, health); err != nil {
-			return err
-		}
-	}
-	return nil
+	return mux
 }
 
 func (p *Peers) send(to Member, path string, message, reply any, timeout time.Duration) error {
@@ -128,7 +125,7 @@ func (p *Membership) AddMember(m Member) (string, error) {
 	if !p.DB.Leading() {
 		leader, ok := func() (Member, bool) { p.DB.mu.Lock(); defer p.DB.mu.Unlock(); return p.DB.leaderMember() }()
 		if !ok || leader.PeerURL == p.PeerURL() {
-			return "", errNoLeader
+			return "", ErrNoLeader
 		}
 		var answer struct{ ID string }
 		err := p.DB.carrier.send(leader, "/member/add", m, &answer, 4*time.Second)
@@ -256,7 +253,8 @@ func (p *Membership) RemovePeer(name, address string) error {
 	return nil
 }
 
-func answer[M any](mux *http.ServeMux, path string, handle func(M) (any, error)) {
+// Answer serves JSON messages at a path; an error of the handler is the text of code 500.
+func Answer[M any](mux *http.ServeMux, path string, handle func(M) (any, error)) {
 	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		var message M
 		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {

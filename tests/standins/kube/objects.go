@@ -30,7 +30,7 @@ func TextAt(value any, path ...string) string {
 	return text
 }
 
-func mapAt(value any, path ...string) Object {
+func MapAt(value any, path ...string) Object {
 	found, _ := At(value, path...).(Object)
 	return found
 }

@@ -50,7 +50,7 @@ func serialNumber() *big.Int {
 	return number
 }
 
-// LoadAuthority reads path.crt and path.key, made before when they are not there.
+// LoadAuthority reads path.crt and path.key, made before with the given common name when they are not there.
 func LoadAuthority(path, name string) (*Authority, error) {
 	if _, err := os.Stat(path + ".crt"); os.IsNotExist(err) {
 		if err := makeAuthority(path, name); err != nil {
@@ -80,7 +80,7 @@ func makeAuthority(path, name string) error {
 	key := NewKey()
 	now := time.Now()
 	template := &x509.Certificate{
-		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: fmt.Sprintf("%s@%d", name, now.Unix())},
+		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: name},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(10, 0, 0), IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment | x509.KeyUsageCertSign,
 	}

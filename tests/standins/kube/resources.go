@@ -121,15 +121,15 @@ func resourceNamed(name string) (Resource, bool) {
 }
 
 var (
-	NodeResource      = mustResource("nodes")
-	podResource       = mustResource("pods")
-	namespaceResource = mustResource("namespaces")
-	SecretResource    = mustResource("secrets")
-	ConfigMapResource = mustResource("configmaps")
-	leaseResource     = mustResource("leases")
+	NodeResource      = MustResource("nodes")
+	podResource       = MustResource("pods")
+	namespaceResource = MustResource("namespaces")
+	SecretResource    = MustResource("secrets")
+	ConfigMapResource = MustResource("configmaps")
+	leaseResource     = MustResource("leases")
 )
 
-func mustResource(name string) Resource {
+func MustResource(name string) Resource {
 	found, ok := resourceNamed(name)
 	if !ok {
 		panic(name)

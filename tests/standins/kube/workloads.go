@@ -9,9 +9,9 @@ import (
 )
 
 var (
-	deploymentResource = mustResource("deployments")
-	daemonSetResource  = mustResource("daemonsets")
-	jobResource        = mustResource("jobs")
+	deploymentResource = MustResource("deployments")
+	daemonSetResource  = MustResource("daemonsets")
+	jobResource        = MustResource("jobs")
 )
 
 func (c *Controllers) RunWorkloads() {
@@ -67,10 +67,10 @@ func (c *Controllers) MarkDeleted(pod Object) {
 }
 
 func (c *Controllers) NewPod(workload Object, name, ownerKind, ownerName, node string) {
-	template := cloneObject(mapAt(workload, "spec", "template"))
+	template := cloneObject(MapAt(workload, "spec", "template"))
 	pod := Object{"metadata": Object{"name": name, "namespace": TextAt(workload, "metadata", "namespace"), "labels": Object{}}, "spec": template["spec"],
 		"status": Object{"phase": "Pending"}}
-	for key, value := range mapAt(template, "metadata", "labels") {
+	for key, value := range MapAt(template, "metadata", "labels") {
 		PutAt(pod, value, "metadata", "labels", key)
 	}
 	PutAt(pod, templateHash(workload), "metadata", "labels", "pod-template-hash")
@@ -151,7 +151,7 @@ func (c *Controllers) RunDaemonSet(workload Object, pods []Object, nodes []Objec
 	}
 	ready, wanted := 0, 0
 	for _, node := range nodes {
-		if !tolerates(mapAt(workload, "spec", "template"), node, true) || !matchesNodeSelector(mapAt(workload, "spec", "template"), node) {
+		if !tolerates(MapAt(workload, "spec", "template"), node, true) || !matchesNodeSelector(MapAt(workload, "spec", "template"), node) {
 			continue
 		}
 		wanted++
@@ -167,7 +167,7 @@ func (c *Controllers) RunDaemonSet(workload Object, pods []Object, nodes []Objec
 }
 
 func matchesNodeSelector(pod, node Object) bool {
-	for key, value := range mapAt(pod, "spec", "nodeSelector") {
+	for key, value := range MapAt(pod, "spec", "nodeSelector") {
 		if At(node, "metadata", "labels", key) != value {
 			return false
 		}

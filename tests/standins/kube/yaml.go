@@ -77,7 +77,7 @@ func parseYAMLDocuments(text string) ([]any, error) {
 			return nil, err
 		}
 		if value != nil {
-			documents = append(documents, plain(value))
+			documents = append(documents, Plain(value))
 		}
 	}
 	return documents, nil
@@ -545,22 +545,22 @@ func ToText(value any) string {
 		}
 		return fmt.Sprint(v)
 	}
-	return fmt.Sprint(plain(value))
+	return fmt.Sprint(Plain(value))
 }
 
-// plain turns ordered maps into ordinary ones, for JSON.
-func plain(value any) any {
+// Plain turns ordered maps into ordinary ones, for JSON.
+func Plain(value any) any {
 	switch v := value.(type) {
 	case *YamlMap:
 		result := map[string]any{}
 		for key, item := range v.Values {
-			result[key] = plain(item)
+			result[key] = Plain(item)
 		}
 		return result
 	case []any:
 		result := make([]any, len(v))
 		for i, item := range v {
-			result[i] = plain(item)
+			result[i] = Plain(item)
 		}
 		return result
 	}
