@@ -49,7 +49,7 @@ class Cluster(ControlPlane):
         own, address = facts.values.get("ca"), self.address(self.plan_input.inventory.host(facts.host))
         others = (self.facts(host) for host in self.controllers if host.name != facts.host)
         answering = (each for each in others if answers_api(each) and each.values.get("ca") == own)
-        members = next((found for each in answering if (found := each.values.get("members"))), {})
+        members: Mapping[str, str] = next((found for each in answering if (found := each.values.get("members"))), {})
         return bool(members) and address not in members.values()
 
     def address(self, host: Host) -> str:
