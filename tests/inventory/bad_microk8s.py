@@ -124,7 +124,7 @@ ROWS = [
         "keep `network.pods`",
     ),
     Bad("rbac as an argument", native("args: {kube-apiserver: {»--authorization-mode: RBAC}}"), "the add-on `rbac`"),
-    Bad("an argument of two lines", native('args: {kubelet: {»--v: "1\\n2"}}'), "one line", "null"),
+    Bad("an argument of two lines", native('args: {kubelet: {»--v: "1\\n2"}}'), "one line", 'or ""'),
     Bad(
         "an API server's argument at a worker",
         at_worker("args: {»kube-apiserver: {--v: 4}}"),

@@ -57,8 +57,8 @@ def _check_argument(inventory: Inventory, section: Section, file: str, name: str
         return message, f"keep `{owner}`" if twice else f"write it as `{owner}`"
     if reason := OURS.get((file, name)):
         return f"`{name}` of {file} is not given: {reason}", "leave it out"
-    if isinstance(value, str) and ("\n" in value or not value.strip()):
-        return f"`{name}` has no value that fits into one line", "give one line, or null to remove the argument"
+    if isinstance(value, str) and value and ("\n" in value or not value.strip()):
+        return f"`{name}` has no value that fits into one line", 'give one line, or "" to remove the argument'
     return None
 
 

@@ -84,7 +84,8 @@ def _given(host: Host, file: str) -> Arguments:
 
 
 def _text(value: object) -> str | None:
-    if value is None:
+    """An argument's value as its file holds it; an empty text takes the argument away."""
+    if value == "":
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -79,7 +79,7 @@ def effective(host: Host, section: str, default: Any = None) -> Any:  # noqa: AN
 
 
 def arguments_of(host: Host, service: str) -> Mapping[str, Any]:
-    """`args.<service>` as the inventory's layers give it for a host; a value of None removes the argument."""
+    """`args.<service>` as the inventory's layers give it for a host; an empty value removes the argument."""
     given = effective(host, "args", {})
     found = given.get(service) if isinstance(given, Mapping) else None
     return found if isinstance(found, Mapping) else {}
