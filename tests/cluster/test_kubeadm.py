@@ -35,6 +35,8 @@ kubeadm:
   # Without br_netfilter, answers inside of one bridge come back past the host: masquerading sends them through it.
   proxy: {{mode: nftables, nftables: {{masqueradeAll: true}}, conntrack: {{maxPerCore: 0}}}}
   cluster: {{encryptionAlgorithm: ECDSA-P256}}
+  # An API server that is to end waits for those who watch, 30 s each time.
+  patches: {{kube-apiserver0+strategic.yaml: "spec: {{terminationGracePeriodSeconds: 3}}"}}
 """
 
 
