@@ -246,13 +246,17 @@ def role_flags(host: Host) -> list[str]:
 
 
 def kubelet_arguments(host: Host, facts: Facts | None = None) -> list[str]:
-    """The kubelet's arguments, those of the inventory first; none on a host without a kubelet."""
+    """The kubelet's arguments, those of the inventory first; none on a host without a kubelet.
+
+    A single node has nobody who must find it, so it gets an address only where one is chosen.
+    """
     if not host.role.takes_work:
         return []
     flags = own_flags(host)
     arguments = split_arguments(flag_value(flags, "kubelet-extra-args") or "")
     addresses = list(host.node_addresses) or [node_address(host, facts)]
-    if addresses[0] and flag_value(flags, "enable-cloud-provider") != "true":
+    chosen = host.role is not Role.SINGLE or host.node_addresses or host.node_interface
+    if addresses[0] and chosen and flag_value(flags, "enable-cloud-provider") != "true":
         arguments.append(f"--node-ip={','.join(addresses)}")
     return [*arguments, f"--hostname-override={host.name}"]
 

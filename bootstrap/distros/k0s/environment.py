@@ -33,11 +33,9 @@ def systemd_value(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
-def file_value(text: str) -> str:
-    """A value for `EnvironmentFile=`, in double quotes: specifiers mean nothing there."""
-    return re.sub(r'(["\\`$])', r"\\\1", text) if not has_reference(text) else text
-
-
 def shell_value(text: str) -> str:
-    """A value in single quotes of a shell, as OpenRC's conf.d wants it."""
+    """A value in single quotes of a shell, as OpenRC's conf.d wants it.
+
+    In systemd's `EnvironmentFile=` single quotes hold everything but themselves, so references stand in them there.
+    """
     return text.replace("'", "'\\''")

@@ -9,7 +9,7 @@ from bootstrap.distros.k0s.k0sctl import k0sctl_variables
 from bootstrap.distros.k0s.layout import effective
 from bootstrap.distros.k0s.placed import placed_files
 from bootstrap.driver import TemplateUse
-from bootstrap.model import Artifact, Facts, Host, Inventory, Lock
+from bootstrap.model import Artifact, Facts, Host, Inventory, Lock, Role
 
 PRIVATE = "0600"
 
@@ -66,7 +66,7 @@ def _flag_variables(inventory: Inventory, host: Host, facts: Facts | None) -> di
         **_head(inventory, host),
         "kind": layout.kind(host),
         "flags": install_flags(inventory, host, facts),
-        "unknown_address": host.role.takes_work and not node_address(host, facts),
+        "unknown_address": host.role in (Role.WORKER, Role.CONTROLLER_WORKER) and not node_address(host, facts),
     }
 
 
@@ -85,8 +85,7 @@ def _environment(host: Host, facts: Facts | None) -> Iterator[TemplateUse]:
     file = layout.SECRET_ENVIRONMENT if secret else ""
     yield TemplateUse(host.name, "env.conf.j2", path, {"variables": values, "file": file})
     if secret:
-        quoted = {name: environment.file_value(value) for name, value in secret.items()}
-        yield TemplateUse(host.name, "environment.j2", layout.SECRET_ENVIRONMENT, {"variables": quoted}, PRIVATE)
+        yield TemplateUse(host.name, "environment.j2", layout.SECRET_ENVIRONMENT, {"variables": secret}, PRIVATE)
 
 
 def pki_artifacts(inventory: Inventory, host: Host) -> tuple[Artifact, ...]:

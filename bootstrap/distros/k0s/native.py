@@ -64,6 +64,9 @@ def _check_environment(section: Section) -> Iterator[NativeProblem]:
         elif isinstance(value, str) and "\n" in value:
             message = f"the value of `{name}` has more than one line, and a unit can't hold that"
             yield NativeProblem((*section.path, name), message, "put it into a file, and its path here")
+        elif has_reference(value) and "'" in value:
+            message = f"the value of `{name}` has a reference and a single quote, and can't have both"
+            yield NativeProblem((*section.path, name), message, "make the whole value one reference")
         elif isinstance(value, str) and _has_login(value):
             message = f"`{name}` holds a password in clear, and what is in git is public"
             yield NativeProblem((*section.path, name), message, "give a reference, such as ${secret:proxy}")
