@@ -293,12 +293,12 @@ func leaveEtcd(i *invocation, config *clusterConfig, client *etcdClient) error {
 		}
 		number, _ := strconv.ParseUint(m.ID, 16, 64)
 		if _, err := client.ask("/remove", m); err != nil {
-			kube.Errorf("Failed to delete node from cluster peerID=%x peerURL=%q", number, peer)
+			kube.LogWith("error", fmt.Sprintf(" peerID=%x peerURL=%q", number, peer), "Failed to delete node from cluster")
 			return err
 		}
-		kube.Infof("Successfully deleted peerID=%x", number)
+		kube.LogWith("info", fmt.Sprintf(" peerID=%x", number), "Successfully deleted")
 		return nil
 	}
-	kube.Errorf("Failed to get peer name peerURL=%q", peer)
+	kube.LogWith("error", fmt.Sprintf(" peerURL=%q", peer), "Failed to get peer name")
 	return fmt.Errorf("peer not found: %s", peer)
 }

@@ -4,6 +4,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
@@ -109,7 +110,7 @@ func (c *controller) applyStacks(applied map[string]string) {
 			continue
 		}
 		if err := c.applyStack(stack, content, checksum); err != nil {
-			kube.Warnf("Failed to apply stack component=applier-manager stack=%s: %v", stack, err)
+			kube.LogWith("warning", fmt.Sprintf(" component=applier-manager error=%q stack=%s", err, stack), "Failed to apply manifests")
 			continue
 		}
 		applied[stack] = checksum

@@ -166,15 +166,19 @@ func failed(probes []probe) bool {
 	return false
 }
 
+func (p probe) fields() string {
+	return fmt.Sprintf(" pre-flight-check=%s property=%q", strings.Join(p.Path, "/"), p.Prop)
+}
+
 // preFlight refuses a start on a host that cannot do it; lenient makes the refusal a warning.
 func preFlight(o probeOptions, lenient bool) error {
 	found := o.run()
 	for _, p := range found {
 		switch {
 		case p.Category == "rejected" && lenient:
-			kube.Warnf("Rejected: %s pre-flight-check=%s property=%q", p.Message, strings.Join(p.Path, "/"), p.Prop)
+			kube.LogWith("warning", p.fields(), "Rejected: %s", p.Message)
 		case p.Category == "rejected":
-			kube.Errorf("Rejected: %s pre-flight-check=%s property=%q", p.Message, strings.Join(p.Path, "/"), p.Prop)
+			kube.LogWith("error", p.fields(), "Rejected: %s", p.Message)
 		case p.Category == "error" && !lenient:
 			return fmt.Errorf("pre-flight checks failed, check out `k0s sysinfo`: %v", p.Error)
 		}

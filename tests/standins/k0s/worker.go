@@ -117,6 +117,7 @@ func (w *worker) bootstrapCredentials(bootstrap func() (*kube.KubeClient, error)
 	if kube.Exists(w.v.KubeletAuthConfigPath) {
 		return nil
 	}
+	fields := " component=bootstrap-kubelet node_name=" + w.node
 	client, err := bootstrap()
 	if prepared := filepath.Join(w.v.DataDir, "kubelet-bootstrap.conf"); kube.Exists(prepared) {
 		client, err = kube.LoadKubeconfig(prepared)
@@ -124,11 +125,11 @@ func (w *worker) bootstrapCredentials(bootstrap func() (*kube.KubeClient, error)
 	if err != nil {
 		return err
 	}
-	kube.Infof("Bootstrapping client configuration component=bootstrap-kubelet node_name=%s", w.node)
+	kube.LogWith("info", fields, "Bootstrapping client configuration")
 	if err := retry(time.Second, time.Hour, func() error { return w.askCertificate(client) }); err != nil {
 		return fmt.Errorf("failed to bootstrap client configuration: %w", err)
 	}
-	kube.Infof("Successfully bootstrapped client configuration component=bootstrap-kubelet node_name=%s", w.node)
+	kube.LogWith("info", fields, "Successfully bootstrapped client configuration")
 	return nil
 }
 
@@ -192,7 +193,7 @@ func probeAPI(v *vars) error {
 		return err
 	}
 	client.HTTP.Timeout = 5 * time.Second
-	_, err = client.Get("/api/v1/nodes?limit=1")
+	_, err = client.Get("/version")
 	return err
 }
 
@@ -259,8 +260,8 @@ func (w *worker) runKubelet() error {
 // crashLoop is a kubelet that its supervisor starts again and again; k0s itself stays up.
 func (w *worker) crashLoop(reason string) {
 	for {
-		kube.Errorf("\"command failed\" err=%q component=kubelet stream=stderr", "failed to run Kubelet: "+reason)
-		kube.Warnf("Process terminated, restarting component=kubelet: exit status 1")
+		kube.LogWith("info", " component=kubelet stream=stderr", "\"command failed\" err=%q", "failed to run Kubelet: "+reason)
+		kube.LogWith("warning", " component=kubelet error=\"exit status 1\"", "Process terminated")
 		time.Sleep(5 * time.Second)
 	}
 }
@@ -288,7 +289,7 @@ func (w *worker) address() string {
 func (w *worker) importImages() {
 	files, _ := filepath.Glob(filepath.Join(w.v.OCIBundleDir, "*"))
 	for _, file := range files {
-		kube.Infof("Loading OCI bundle file %s component=OCIBundleReconciler", file)
+		kube.LogWith("info", " component=OCIBundleReconciler", "Loading OCI bundle file %s", file)
 	}
 }
 

@@ -328,7 +328,7 @@ func (k *kubectl) table(targets []target, items []Object) {
 		if targets[0].kind.Namespaced && k.flag("all-namespaces") != "true" {
 			where = " in " + k.namespace() + " namespace"
 		}
-		fmt.Fprintf(os.Stderr, "No Resources found%s\n", where)
+		fmt.Fprintf(os.Stderr, "No resources found%s\n", where)
 		return
 	}
 	w := tabwriter.NewWriter(os.Stdout, 6, 4, 3, ' ', 0)

@@ -18,14 +18,17 @@ var (
 	logMutex sync.Mutex
 )
 
-func logAt(level, format string, args ...any) {
+func logAt(level, format string, args ...any) { LogWith(level, "", format, args...) }
+
+// LogWith writes a line with fields (" name=value") after the message.
+func LogWith(level, fields, format string, args ...any) {
 	if level == "info" && LogLevel == "warning" {
 		return
 	}
 	text := fmt.Sprintf(format, args...)
 	logMutex.Lock()
 	defer logMutex.Unlock()
-	fmt.Fprintf(LogOutput, "time=%q level=%s msg=%s\n", time.Now().Format(LogTime), level, quoteIfNeeded(text))
+	fmt.Fprintf(LogOutput, "time=%q level=%s msg=%s%s\n", time.Now().Format(LogTime), level, quoteIfNeeded(text), fields)
 }
 
 func Infof(format string, args ...any)  { logAt("info", format, args...) }

@@ -87,7 +87,8 @@ func (p *Peers) send(to Member, path string, message, reply any, timeout time.Du
 }
 
 func NewPeers(config *tls.Config) *Peers {
-	transport := &http.Transport{TLSClientConfig: config, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, IdleConnTimeout: time.Minute}
+	transport := &http.Transport{TLSClientConfig: config.Clone(), // a server that uses it too adds protocols to it
+		DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, IdleConnTimeout: time.Minute}
 	return &Peers{&http.Client{Transport: transport}}
 }
 
