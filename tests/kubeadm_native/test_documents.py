@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 from bootstrap.distros.kubeadm.documents import difference, registration
 from bootstrap.distros.kubeadm.files import cluster_documents, host_templates, join_use, pki_artifacts, templates
 from bootstrap.distros.kubeadm.layout import CONFIG, JOIN, KUBELET_PATCH, PATCHES
+from bootstrap.model import Interface
 
 from .inventories import load, read, seen
 
@@ -215,3 +216,11 @@ def test_nothing_but_the_version_changes_when_the_version_does(tmp_path):
     other = replace(inventory, version="v1.36.4")
     before, after = (cluster_documents(each)["ClusterConfiguration"] for each in (inventory, other))
     assert {name for name in before if before[name] != after[name]} == {"kubernetesVersion"}
+
+
+def test_a_virtual_address_is_no_address_of_the_node_that_carries_it(tmp_path):
+    hosts = "hosts:\n  one: {address: 192.168.1.11, node_interface: eth0, role: controller+worker}\n"
+    inventory = load(tmp_path, "endpoint: 192.168.1.5\nkubeadm: {vip: {interface: eth0}}\n", hosts=hosts)
+    carrier = replace(seen("one"), interfaces=(Interface("eth0", ("192.168.1.5", "192.168.1.11")),))
+    arguments = registration(inventory, inventory.hosts[0], {"one": carrier})["kubeletExtraArgs"]
+    assert arguments == [{"name": "node-ip", "value": "192.168.1.11"}]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
 
-from bootstrap.distros.kubeadm.documents import network_of, node_addresses
+from bootstrap.distros.kubeadm.documents import network_of, node_addresses, seen_addresses
 from bootstrap.distros.kubeadm.layout import CONFLIST, ROUTES
 from bootstrap.model import Facts, Host, Inventory
 
@@ -98,7 +98,7 @@ def routes(inventory: Inventory, host: Host, facts: Facts | None = None) -> list
 def next_hop(inventory: Inventory, host: Host, facts: Facts | None = None) -> str:
     """The node address by which other hosts reach a host: chosen, seen, or the one that ssh uses."""
     family = ipaddress.ip_network(network_of(inventory)[0][0]).version
-    seen = facts[host.name].node_addresses(host) if facts and host.name in facts else ()
+    seen = seen_addresses(inventory, host, facts)
     found = (*node_addresses(inventory, host, facts), *seen, host.connection.address)
     return next((address for address in found if (6 if ":" in address else 4) == family), found[-1])
 

@@ -173,9 +173,16 @@ def node_addresses(inventory: Inventory, host: Host, facts: Facts | None = None)
         return list(host.node_addresses)
     if not host.node_interface or not facts or host.name not in facts:
         return []
-    found = facts[host.name].node_addresses(host)
+    found = seen_addresses(inventory, host, facts)
     families = [_family(network) for network in network_of(inventory)[0]]
     return [next(a for a in found if _family(a) == family) for family in families if family in map(_family, found)]
+
+
+def seen_addresses(inventory: Inventory, host: Host, facts: Facts | None) -> list[str]:
+    """What a host itself has on its interface; a virtual IP that it carries at the moment is none of its own."""
+    shared = inventory.endpoint.host if inventory.endpoint else ""
+    seen = facts[host.name].node_addresses(host) if facts and host.name in facts else ()
+    return [address for address in seen if address != shared]
 
 
 def _family(text: str) -> int:
