@@ -51,6 +51,12 @@ ROWS = [
     ),
     Bad("a host in capitals", f"{HEAD}hosts:\n  »Node1: {{address: 192.168.1.11, role: controller+worker}}\n", "Node1"),
     Bad(
+        "a host of 32 bits",
+        f"{HEAD}hosts:\n  a: {{address: 192.168.1.11, role: controller+worker, »arch: arm}}\n",
+        "no snap for arm",
+        "64-bit",
+    ),
+    Bad(
         "two controllers with dqlite",
         f"{HEAD}»hosts:\n  a: {{address: 192.168.1.11, role: controller+worker}}\n"
         "  b: {address: 192.168.1.12, role: controller+worker}\n",
@@ -133,7 +139,10 @@ ROWS = [
     ),
     Bad("a proxy that a shell reads", native("containerdEnv: {»NO_PROXY: 'a, b'}"), "takes for its own", "blanks"),
     Bad(
-        "a variable that is none", native("containerdEnv: {»HTTPS-PROXY: x}"), "no name of a variable", "`HTTPS_PROXY`"
+        "a variable of containerd that is none",
+        native("containerdEnv: {»HTTPS-PROXY: x}"),
+        "no name of a variable",
+        "`HTTPS_PROXY`",
     ),
     # --- the rest
     Bad(

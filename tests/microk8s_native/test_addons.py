@@ -86,6 +86,15 @@ def test_every_command_names_the_repository_and_disabling_never_asks(tmp_path):
     assert addons["hostpath-storage"].disable[1:] == ("disable", "core/hostpath-storage", "destroy-storage")
 
 
+def test_what_a_flag_leaves_out_proves_nothing(tmp_path):
+    def proofs(args):
+        addons = choose_addons(load(tmp_path, f"addons: [dns, {{name: nvidia, args: {args}}}]\n"))
+        return [ready.name for ready in addons[1].ready]
+
+    assert proofs("--network-operator") == ["gpu-operator"]
+    assert proofs("--no-gpu-operator") == []
+
+
 def test_dns_is_told_what_it_can_only_guess_for_the_usual_ranges(tmp_path):
     def words(addon, network, **settings):
         return choose_addons(load(tmp_path, f"addons: [{addon}]\nnetwork: {{{network}}}\n", **settings))[0].words

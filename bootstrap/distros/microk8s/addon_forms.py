@@ -66,6 +66,7 @@ class Ready:
     kind: str
     name: str
     namespace: str = ""  # empty for what has none
+    unless: str = ""  # a flag with which it is not made
 
 
 @dataclass(frozen=True)

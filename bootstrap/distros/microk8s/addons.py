@@ -50,7 +50,8 @@ class Chosen:
     @property
     def ready(self) -> tuple[Ready, ...]:
         """The objects that prove it; empty where none are known."""
-        return self.known.ready if self.known else ()
+        proofs = self.known.ready if self.known else ()
+        return tuple(ready for ready in proofs if ready.unless not in self.words)
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bootstrap.forms import Form, Items, Kind
+from bootstrap.forms import Form, Kind
 
 # File of arguments -> its key in the launch configuration (microk8s-cluster-agent: pkg/k8sinit/apply.go).
 ARGUMENT_KEYS: Mapping[str, str] = {
@@ -39,7 +39,6 @@ LAUNCH: Mapping[str, Form] = {
     ),
     "extraCNIEnv": {"CALICO_VETH_MTU": Kind.TEXT},
 }
-ADDON_ITEMS = Items({"name": Kind.TEXT, "disable": Kind.BOOL, "args": Kind.TEXTS})
 # Keys that the inventory has in its own words.
 LAUNCH_OWNERS: Mapping[str, str] = {
     "version": "written by bootstrap",

@@ -1,6 +1,6 @@
 """Checks the native keys of a MicroK8s inventory: known, of the right form, at the right place. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from bootstrap.distros.microk8s.addon_checks import check_addons
 from bootstrap.distros.microk8s.arguments import check_arguments, check_environment
@@ -14,6 +14,7 @@ from bootstrap.distros.microk8s.payloads import (
     check_sideload,
 )
 from bootstrap.distros.microk8s.ranges import check_endpoint, check_network
+from bootstrap.distros.microk8s.upstream import ARCHES
 from bootstrap.distros.microk8s.versions import check_channel, check_version
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
@@ -28,7 +29,12 @@ def check_native(inventory: Inventory) -> list[NativeProblem]:
             problems.append(_wrong_layer(inventory, section))
         else:
             problems += _check_section(inventory, section)
-    problems += [*_check_controllers(inventory), *check_network(inventory), *check_endpoint(inventory)]
+    problems += [
+        *_check_arches(inventory),
+        *_check_controllers(inventory),
+        *check_network(inventory),
+        *check_endpoint(inventory),
+    ]
     return [*problems, *check_addons(inventory), *check_files(inventory)]
 
 
@@ -103,12 +109,16 @@ def _check_failure_domain(section: Section) -> Iterator[NativeProblem]:
         yield NativeProblem(section.path, message, "move it to a layer of controllers")
 
 
+def _check_arches(inventory: Inventory) -> Iterator[NativeProblem]:
+    for host in inventory.hosts:
+        if host.arch and host.arch not in ARCHES:
+            message = f"MicroK8s has no snap for {host.arch}: it is for {' and '.join(ARCHES)}"
+            hint = "install a 64-bit system there" if host.arch == "arm" else ""
+            yield NativeProblem((*host.origin, "arch"), message, hint)
+
+
 def _check_controllers(inventory: Inventory) -> Iterator[NativeProblem]:
     """dqlite has three voters at most, whatever the number of controllers from three on; with two it can lose none."""
     if len(inventory.controllers) == 2:
         message = "2 controllers hold dqlite's data: it needs a majority, so the loss of either stops both"
         yield NativeProblem(("hosts",), message, "have 1 controller, or 3 and more; others can be workers")
-
-
-def mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
