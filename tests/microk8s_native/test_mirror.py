@@ -37,10 +37,15 @@ def test_a_mirror_s_files_are_locked_by_their_own_hashes(tmp_path, mirror):
 
 
 def test_other_architectures_have_their_name_in_the_file_s(tmp_path, mirror):
-    inventory = load(tmp_path, f"mirror: {mirror}\n")
+    inventory = load(tmp_path, f"mirror: {mirror}\nmicrok8s: {{offline: true}}\n")
     files = {file.name: file.url.rpartition("/")[2] for file in list_upstream(inventory, ["arm64", "arm"])}
     assert files["microk8s"] == "microk8s-arm64.snap"
     assert files["core22-assert"] == "core22-arm64.assert"
     with pytest.raises(LockError, match="arm64 was not found") as raised:
         lock_files(list_upstream(inventory, ["arm64"]), "1.36", str(mirror))
     assert "core22-arm64.snap" in str(raised.value.why)
+
+
+def test_a_mirror_of_other_things_is_no_hindrance_while_there_is_a_store(tmp_path, mirror):
+    inventory = load(tmp_path, f"mirror: {mirror}\n", version="1.34")
+    assert lock_files(list_upstream(inventory, ["amd64"]), "1.34", str(mirror)) == ()

@@ -11,7 +11,7 @@ ARCHES = ("amd64", "arm64")
 
 
 def list_upstream(inventory: Inventory, arches: Sequence[str]) -> list[UpstreamFile]:
-    """The snap, its base and their assertions, where a mirror holds them; nothing without one.
+    """The snap, its base and their assertions, where a mirror holds them; nothing without one. `offline` needs them all.
 
     The store publishes no checksums that others can read, and serves no file by the name of a channel: without a mirror
     the version and `microk8s.revision` say what hosts get, and snapd checks it by its signed assertions. With one, the
@@ -20,7 +20,9 @@ def list_upstream(inventory: Inventory, arches: Sequence[str]) -> list[UpstreamF
     if not (inventory.mirror or is_offline(inventory)):
         return []
     return [
-        UpstreamFile(name, arch, f"{STORE}/{inventory.version}/{file_name(name, arch)}", None)
+        UpstreamFile(
+            name, arch, f"{STORE}/{inventory.version}/{file_name(name, arch)}", None, optional=not is_offline(inventory)
+        )
         for arch in arches
         if arch in ARCHES
         for name in SNAP_FILES
