@@ -74,8 +74,11 @@ def check_rendered(session: Session) -> tuple[Path, list[str]]:
     return folder, list(compare_tree(session.render(), folder))
 
 
-def write_lock(session: Session) -> Lock:
-    """Ask upstream, or the mirror, for sizes and checksums of what the inventory needs, and write artifacts.lock."""
+def write_lock(session: Session, note: Callable[[str], None] = lambda _: None) -> Lock:
+    """Ask upstream, or the mirror, for sizes and checksums of what the inventory needs, and write artifacts.lock.
+
+    `note` gets a line for each thing that a person should know, such as what is left out.
+    """
     from bootstrap import __version__
     from bootstrap.lock import format_lock, own_path, parse_lock, replace_files
     from bootstrap.own_files import lock_own_files
@@ -89,7 +92,7 @@ def write_lock(session: Session) -> Lock:
         wanted = [replace(file, optional=file.optional or file.arch not in ("amd64", "any")) for file in wanted]
     own = [file for file in wanted if own_path(file.url)]
     theirs = [file for file in wanted if not own_path(file.url)]
-    files = lock_files(theirs, session.inventory.version, find_mirror(session))
+    files = lock_files(theirs, session.inventory.version, find_mirror(session), note=note)
     lock = replace_files(old, [*files, *lock_own_files(own, session.root)])
     path.write_text(format_lock(lock, locked_by=f"bootstrap {__version__}"))
     return lock

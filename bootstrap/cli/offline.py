@@ -46,7 +46,7 @@ def lock(inventory: Path | None, known_hosts: Path | None) -> None:
     from bootstrap import pipeline
 
     session = open_session(inventory, known_hosts)
-    locked = pipeline.write_lock(session)
+    locked = pipeline.write_lock(session, lambda line: say(f"note: {line}"))
     for file in locked.files:
         give(f"{file.name:<20} {file.version:<16} {file.arch:<6} {file.sha256[:16]}  {file.size / 1e6:.1f} MB")
     say(f"wrote {session.root / 'artifacts.lock'}: commit it")

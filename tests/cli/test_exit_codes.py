@@ -85,6 +85,17 @@ def test_a_lock_from_a_mirror_that_is_not_there_is_an_error(bootstrap: Program) 
     assert "error" in answer.err
 
 
+def test_what_the_lock_leaves_out_is_said_and_is_no_data(bootstrap: Program, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    for name in ("k3s", "install.sh"):
+        (mirror / name).write_bytes(b"#!/bin/sh\n")
+    answer = bootstrap("lock", BOOTSTRAP_MIRROR=str(mirror))
+    assert answer.code == 0
+    assert "note: k3s-airgap-images v1.36.3+k3s1 amd64: not published there, left out\n" in answer.err
+    assert "note" not in answer.out
+
+
 def test_a_file_in_the_way_is_no_bug(bootstrap: Program, repository: Path) -> None:
     (repository / "rendered").write_text("a file, not a folder")
     answer = bootstrap("render")
