@@ -228,3 +228,19 @@ def test_joiners_wait_for_the_endpoint_that_they_will_ask(tmp_path: Path) -> Non
     made = plan(load(tmp_path, ENDPOINT + PACKAGES, hosts=HIGH), *(blank(name) for name in ADDRESSES))
     assert titles(made, "one").index(title) < titles(made, "one").index("make a join token that lives two hours")
     assert title not in titles(plan(load(tmp_path, PACKAGES), *(blank(name) for name in ADDRESSES)), "one")
+
+
+def test_patches_are_told_to_the_phases_by_the_configuration_alone(tmp_path: Path) -> None:
+    """kubeadm refuses `--patches` beside `--config`."""
+    patches = "kubeadm: {runtime: packages, cni: none, patches: {kube-apiserver+merge.yaml: 'spec: {}'}}\n"
+    made = plan(load(tmp_path, patches), member("one", "one"), blank("two"), blank("three"))
+    phases = [
+        line
+        for stage in made.stages
+        for step in stage.steps
+        if isinstance(step.action, Run)
+        for line in step.action.script.splitlines()
+        if "init phase control-plane" in line or "init phase etcd" in line
+    ]
+    assert len(phases) == 2
+    assert not any("--patches" in line for line in phases)

@@ -155,7 +155,7 @@ class HostPlan(HostState):
 
     def _control_plane_steps(self) -> Iterator[Step]:
         if self.control_plane_reason:
-            script = scripts.change_control_plane(patched=self.has_patches, external=self.cluster.is_external)
+            script = scripts.change_control_plane(external=self.cluster.is_external)
             title = "put the control plane's settings in force"
             yield self.run(title, self.control_plane_reason, script, Disruption.RESTART, deadline=300.0)
             wait = waits.wait_for_api(self.kubectl_here)

@@ -126,15 +126,14 @@ def stop() -> str:
     return f"systemctl stop {SERVICE}\n"
 
 
-def change_control_plane(*, patched: bool, external: bool) -> str:
+def change_control_plane(*, external: bool) -> str:
     """There is no verb for a changed ClusterConfiguration: the ConfigMaps, the certificate and the manifests are made anew
     by the phases of `init` (kubernetes/kubeadm#1564 and the ADR on changes).
 
     The API's certificate is kept unless a name is missing in it. What asks the API comes before the manifests, for
-    they take it away for seconds.
+    they take it away for seconds. Where patches are stands in the file: `--patches` beside `--config` is an error.
     """
-    patches = f" --patches {PATCHES}" if patched else ""
-    etcd = "" if external else f"{KUBEADM} init phase etcd local --config {CONFIG}{patches}\n"
+    etcd = "" if external else f"{KUBEADM} init phase etcd local --config {CONFIG}\n"
     return f"""set -eu
 export KUBECONFIG={ADMIN} KUBECACHEDIR=/run/bootstrap/kube-cache
 {validate()}{KUBEADM} init phase upload-config all --config {CONFIG}
@@ -148,7 +147,7 @@ rm -rf /etc/kubernetes/bootstrap/old
 before=$({PROXY_SETTINGS})
 {KUBEADM} init phase addon all --config {CONFIG}
 [ "$before" = "$({PROXY_SETTINGS})" ] || kubectl -n kube-system rollout restart daemonset kube-proxy
-{KUBEADM} init phase control-plane all --config {CONFIG}{patches}
+{KUBEADM} init phase control-plane all --config {CONFIG}
 {etcd}[ -z "${{renewed:-}}" ] || {_restart_static("kube-apiserver")}
 """
 
