@@ -42,6 +42,7 @@ class UpstreamFile:
     checksum_url: str | None
     optional: bool = False
     version: str = ""  # its own, where it is not the cluster's
+    signed_by: str = ""  # a public key of the repository, by which <url>.sig must be
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,10 @@ def write_lock(session: Session, note: Callable[[str], None] = lambda _: None) -
     own = [file for file in wanted if own_path(file.url)]
     theirs = [file for file in wanted if not own_path(file.url)]
     files = lock_files(theirs, session.inventory.version, find_mirror(session), note=note)
+    if any(file.signed_by for file in theirs):
+        from bootstrap.signatures import check_signatures
+
+        check_signatures(theirs, files, session.inventory.version, find_mirror(session), session.root)
     lock = replace_files(old, [*files, *lock_own_files(own, session.root)])
     path.write_text(format_lock(lock, locked_by=f"bootstrap {__version__}"))
     return lock

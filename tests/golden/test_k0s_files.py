@@ -200,4 +200,5 @@ def test_the_real_k0sctl_takes_every_k0sctl_yaml(path: Path, tmp_path: Path) -> 
     command = [k0sctl, "reset", "--config", str(folder / "k0sctl.yaml")]
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "DISABLE_TELEMETRY": "true"}
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
-    assert (done.stdout + done.stderr).strip().endswith("reset requires --force"), done.stdout + done.stderr
+    last = (done.stdout + done.stderr).strip().splitlines()[-1]
+    assert last.rstrip('"').endswith("reset requires --force"), last

@@ -19,6 +19,7 @@ from bootstrap.distros.k0s.documents import (
 )
 from bootstrap.distros.k0s.layout import effective
 from bootstrap.distros.k0s.placed import placed_files
+from bootstrap.facts import bracket
 from bootstrap.model import Escalation, Hook, Host, Inventory, Jump, PlacedFile, Role
 from bootstrap.sections import has_reference
 from bootstrap.shell import join
@@ -103,11 +104,18 @@ def _connection(inventory: Inventory, host: Host) -> Fields:
         fields["port"] = connection.port
     if connection.identity_files:
         fields["keyPath"] = _key_path(inventory, connection.identity_files[0])
-    if not connection.user and not connection.jumps:
+    if not connection.user:
+        if connection.jumps:
+            fields["options"] = {"ProxyJump": ",".join(_format_hop(hop) for hop in connection.jumps)}
         return {"openSSH": fields}
     if connection.jumps:
         fields["bastion"] = _bastion(inventory, connection.jumps)
     return {"ssh": fields}
+
+
+def _format_hop(hop: Jump) -> str:
+    user = f"{hop.user}@" if hop.user else ""
+    return f"{user}{bracket(hop.address)}:{hop.port}"
 
 
 def _bastion(inventory: Inventory, jumps: tuple[Jump, ...]) -> Fields:

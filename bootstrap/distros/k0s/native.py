@@ -52,7 +52,7 @@ def _check_section(inventory: Inventory, section: Section) -> Iterator[NativePro
         yield from _check_taints(section)
     elif section.name == "profile":
         yield from _check_profile(inventory, section)
-    elif section.name in ("k0sBinaryPath", "images"):
+    elif section.name in ("k0sBinaryPath", "images", "cosign"):
         yield from _check_paths(section)
 
 

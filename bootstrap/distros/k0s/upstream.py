@@ -31,13 +31,15 @@ def list_upstream(inventory: Inventory, arches: Sequence[str]) -> list[UpstreamF
     """Every file for artifacts.lock: the release's, and the repository's own programs and images."""
     version = inventory.version
     release = f"{RELEASES}/{quote(version, safe='')}"
+    key = str(inventory.native.get("cosign") or "")
     files = []
     for arch in arches:
         if any(not effective(host, "k0sBinaryPath") for host in inventory.hosts):
             url = f"{release}/k0s-{version}-{arch}"
-            files.append(UpstreamFile(PROGRAM, arch, url, f"{release}/{SUMS}"))
+            files.append(UpstreamFile(PROGRAM, arch, url, f"{release}/{SUMS}", signed_by=key))
         if any(effective(host, "airgap") is True for host in inventory.hosts):
-            files.append(UpstreamFile(BUNDLE, arch, f"{release}/{bundle_name(version, arch)}", f"{release}/{SUMS}"))
+            url = f"{release}/{bundle_name(version, arch)}"
+            files.append(UpstreamFile(BUNDLE, arch, url, f"{release}/{SUMS}", signed_by=key))
     return [*files, *_own_files(inventory)]
 
 
