@@ -63,6 +63,13 @@ SUPPLIES = {
         folder="standins/k3s",
         words="a STAND-IN for k3s (a mirror folder in BOOTSTRAP_MIRROR brings the real one)",
     ),
+    "k0s": Supply(
+        versions=("v1.36.3+k0s.2", "v1.36.4+k0s.0"),
+        url="https://github.com/k0sproject/k0s/releases/download/v1.36.3%2Bk0s.2/sha256sums.txt",
+        builder=HERE / "standins" / "k0s" / "build.py",
+        folder="standins/k0s",
+        words="a STAND-IN for k0s (a mirror folder in BOOTSTRAP_MIRROR brings the real one)",
+    ),
 }
 
 

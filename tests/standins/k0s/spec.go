@@ -592,6 +592,28 @@ func firstPublicAddress() string {
 	return orElse(sixth, "127.0.0.1")
 }
 
+// repeatedKey finds a key that some map has twice.
+func repeatedKey(value any) (string, bool) {
+	switch v := value.(type) {
+	case *kube.YamlMap:
+		if len(v.Repeated) > 0 {
+			return v.Repeated[0], true
+		}
+		for _, key := range v.Keys {
+			if found, yes := repeatedKey(v.Values[key]); yes {
+				return found, true
+			}
+		}
+	case []any:
+		for _, item := range v {
+			if found, yes := repeatedKey(item); yes {
+				return found, true
+			}
+		}
+	}
+	return "", false
+}
+
 // merge reads a configuration file over the defaults.
 func (c *clusterConfig) merge(content []byte) (*clusterConfig, error) {
 	document, err := kube.ParseYAML(string(content))
@@ -600,6 +622,9 @@ func (c *clusterConfig) merge(content []byte) (*clusterConfig, error) {
 	}
 	if document == nil {
 		return c, nil
+	}
+	if key, found := repeatedKey(document); found {
+		return nil, fmt.Errorf("error converting YAML to JSON: yaml: unmarshal errors:\n  key %q already set in map", key)
 	}
 	encoded, err := json.Marshal(kube.Plain(document))
 	if err != nil {

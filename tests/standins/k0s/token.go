@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,13 +79,12 @@ func mint(v *vars, config *clusterConfig, role string, expiry time.Duration) (to
 	if err != nil {
 		return "", false, fmt.Errorf("failed to read cluster CA from %q: %w; check if the control plane is initialized on this node", file, err)
 	}
-	client, err := kube.LoadKubeconfig(v.AdminKubeConfigPath)
+	client, err := newAdminClient(v)
 	if err != nil {
 		return "", false, err
 	}
 	secret, plain := bootstrapSecret(role, expiry)
-	client.HTTP.Timeout = 0 // no deadline: it waits as long as the API server does
-	if _, err := client.Do("POST", "/api/v1/namespaces/kube-system/secrets", "", secret); err != nil {
+	if _, err := client.do("POST", "/api/v1/namespaces/kube-system/secrets", "", secret); err != nil {
 		return "", false, err
 	}
 	return packToken(role, joinURL(config.Spec.API, role), ca, plain), false, nil
@@ -203,13 +203,27 @@ func checkTokenSources(i *invocation) error {
 	return nil
 }
 
-func adminClient(v *vars) (*kube.KubeClient, error) {
+// adminClient has no deadline of its own: without a majority it waits as long as an API server does, a minute.
+type adminClient struct{ *kube.KubeClient }
+
+func newAdminClient(v *vars) (*adminClient, error) {
 	client, err := kube.LoadKubeconfig(v.AdminKubeConfigPath)
 	if err != nil {
 		return nil, err
 	}
 	client.HTTP.Timeout = 0
-	return client, nil
+	return &adminClient{client}, nil
+}
+
+func (a *adminClient) do(method, path, contentType string, body any) ([]byte, error) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
+		content, err := a.Do(method, path, contentType, body)
+		var failure *kube.APIError
+		if errors.As(err, &failure) && failure.Code == 503 && time.Now().Before(until) {
+			continue
+		}
+		return content, err
+	}
 }
 
 func listTokens(i *invocation) error {
@@ -217,12 +231,16 @@ func listTokens(i *invocation) error {
 	if err := checkRole(role); err != nil {
 		return err
 	}
-	client, err := adminClient(effectiveVars(i))
+	client, err := newAdminClient(effectiveVars(i))
 	if err != nil {
 		return err
 	}
-	found, err := client.Get("/api/v1/namespaces/kube-system/secrets?fieldSelector=" + url.QueryEscape("type=bootstrap.kubernetes.io/token"))
+	content, err := client.do("GET", "/api/v1/namespaces/kube-system/secrets?fieldSelector="+url.QueryEscape("type=bootstrap.kubernetes.io/token"), "", nil)
 	if err != nil {
+		return err
+	}
+	var found kube.Object
+	if err := json.Unmarshal(content, &found); err != nil {
 		return err
 	}
 	items := kube.ListAt(found, "items")
@@ -271,12 +289,12 @@ func printTable(rows [][]string) {
 }
 
 func invalidateTokens(i *invocation) error {
-	client, err := adminClient(effectiveVars(i))
+	client, err := newAdminClient(effectiveVars(i))
 	if err != nil {
 		return err
 	}
 	for _, id := range i.words {
-		if _, err := client.Do("DELETE", "/api/v1/namespaces/kube-system/secrets/bootstrap-token-"+id, "", nil); err != nil && !kube.IsNotFound(err) {
+		if _, err := client.do("DELETE", "/api/v1/namespaces/kube-system/secrets/bootstrap-token-"+id, "", nil); err != nil && !kube.IsNotFound(err) {
 			return err
 		}
 		fmt.Printf("token %s deleted successfully\n", id)

@@ -13,8 +13,9 @@ import (
 
 // YamlMap keeps the order of its keys; duplicate keys keep the last value.
 type YamlMap struct {
-	Keys   []string
-	Values map[string]any
+	Keys     []string
+	Repeated []string // keys that were set twice, for readers that refuse them
+	Values   map[string]any
 }
 
 func NewYAMLMap() *YamlMap { return &YamlMap{Values: map[string]any{}} }
@@ -22,6 +23,8 @@ func NewYAMLMap() *YamlMap { return &YamlMap{Values: map[string]any{}} }
 func (m *YamlMap) Set(key string, value any) {
 	if _, seen := m.Values[key]; !seen {
 		m.Keys = append(m.Keys, key)
+	} else {
+		m.Repeated = append(m.Repeated, key)
 	}
 	m.Values[key] = value
 }
