@@ -12,9 +12,9 @@ from bootstrap.distros.kubeadm.documents import (
     network_of,
     node_addresses,
 )
+from bootstrap.distros.kubeadm.images import pulled_images, vip_image
 from bootstrap.distros.kubeadm.layout import ADMIN, effective, server_port
 from bootstrap.distros.kubeadm.payloads import PKI_FILES
-from bootstrap.distros.kubeadm.upstream import part_version
 from bootstrap.driver import TemplateUse
 from bootstrap.facts import bracket
 from bootstrap.model import Artifact, Facts, Host, Inventory, Lock
@@ -153,7 +153,7 @@ def vip_variables(inventory: Inventory, host: Host, kubeconfig: str = ADMIN) -> 
         "prefix": "128" if ":" in address else "32",
         "port": str(server_port(host)),
         "interface": inventory.native["vip"]["interface"],
-        "image": f"ghcr.io/kube-vip/kube-vip:v{part_version(inventory, 'kube-vip')}",
+        "image": vip_image(inventory),
         "kubeconfig": kubeconfig,
     }
 
@@ -244,6 +244,8 @@ def _prepare_variables(inventory: Inventory, host: Host, facts: Facts | None, lo
         "images": layout.IMAGES,
         "image": f"{repository}/kube-proxy:{inventory.version}",
         "sandbox_image": runtime.sandbox_image(inventory),
+        "digests": pulled_images(inventory, host, lock, arch) if lock and arch else {},
+        "registries": layout.REGISTRIES,
         "routes_service": layout.ROUTES_SERVICE if inventory.native.get("cni") == "bridge" else "",
     }
 

@@ -11,6 +11,7 @@ from bootstrap.distros.kubeadm import scripts
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.drift import find_manifest_drift, find_map_drift, manifest_version
 from bootstrap.distros.kubeadm.files import cluster_documents
+from bootstrap.distros.kubeadm.images import pulled_images
 from bootstrap.distros.kubeadm.layout import (
     BINARIES,
     CONFIG,
@@ -41,6 +42,7 @@ from bootstrap.plan import fetch_step, lasting_content, put_steps
 CONFIG_BEFORE = f"{CONTAINERD_CONFIG}.before-bootstrap"
 WAS_DISABLED = f"{STATE_FOLDER}/containerd-was-disabled"
 KUBELET_FILES = (KUBELET_UNIT, KUBELET_DROP_IN)
+PULL_SECONDS = 1800.0  # for all images of a host on a slow line; each has 300 s
 MANIFEST_TARGETS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
@@ -97,8 +99,22 @@ class HostState(Membership[Cluster]):
         reason = self._install_reason(steps)
         if reason:
             disruption = Disruption.RESTART if self.is_member else Disruption.NONE
-            steps.append(self.step("prepare the host", reason, Run(f"exec sh {SCRIPT}", deadline=600.0), disruption))
+            deadline = PULL_SECONDS if self._pulled else 600.0
+            steps.append(
+                self.step(self._prepare_title, reason, Run(f"exec sh {SCRIPT}", deadline=deadline), disruption)
+            )
         return tuple(steps)
+
+    @cached_property
+    def _pulled(self) -> Mapping[str, str]:
+        return pulled_images(self.plan_input.inventory, self.host, self.plan_input.lock, self.facts.arch)
+
+    @property
+    def _prepare_title(self) -> str:
+        """Images that are there under the locked digests are not pulled again."""
+        present = self.facts.values.get("images") or {}
+        missing = sum(present.get(image) != digest for image, digest in self._pulled.items())
+        return f"prepare the host, with {missing} image(s) by their digests" if missing else "prepare the host"
 
     def _keep_steps(self) -> Iterator[Step]:
         """The packaged runtime's own configuration, kept beside ours."""

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.distros.kubeadm.versions import GRAMMAR, REPOSITORY, companion_tags, pause_tag
+from bootstrap.distros.kubeadm.layout import SCRIPT as PREPARE
+from bootstrap.distros.kubeadm.versions import GRAMMAR, REPOSITORY, companion_tags, part_version, pause_tag
 from bootstrap.driver import PlanInput, UpstreamFile
 from bootstrap.lock import manifest_url
 from bootstrap.model import Finding, Host, HostFacts, Inventory, Lock
 
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+ON_EVERY_NODE = ("kube-proxy", "pause", "coredns")  # what may run on a worker; controllers run all
 # Name, tag or digest of each image, as containerd keeps them; its client asks only a containerd that runs.
 SCRIPT = """
 PATH=$PATH:/usr/local/bin
@@ -33,8 +35,13 @@ def sandbox_image(inventory: Inventory) -> str:
     return f"{image_repository(inventory)}/pause:{pause_tag(inventory.version)}"
 
 
+def vip_image(inventory: Inventory) -> str:
+    """The image of kube-vip, which kubeadm does not list."""
+    return f"ghcr.io/kube-vip/kube-vip:v{part_version(inventory, 'kube-vip')}"
+
+
 def list_images(inventory: Inventory) -> dict[str, str]:
-    """Short name -> image, as `kubeadm config images list` names them (kubernetes: cmd/kubeadm/app/images).
+    """Short name -> image, as `kubeadm config images list` names them (kubernetes: cmd/kubeadm/app/images), and kube-vip's.
 
     The tags of etcd and CoreDNS are kubeadm's own constants: with a release that is not known here they are left out.
     """
@@ -48,6 +55,8 @@ def list_images(inventory: Inventory) -> dict[str, str]:
     if tag := _text(dns, "imageTag") or dns_tag:
         where = _text(dns, "imageRepository") or repository
         found["coredns"] = f"{f'{where}/coredns' if where == REPOSITORY else where}/coredns:{tag}"
+    if inventory.native.get("vip") and inventory.endpoint:
+        found["kube-vip"] = vip_image(inventory)
     external = (cluster.get("etcd") or {}).get("external")
     unused = {"etcd"} if external else set()
     unused |= {name for name, key in (("coredns", "dns"), ("kube-proxy", "proxy")) if _is_disabled(cluster, key)}
@@ -86,14 +95,21 @@ def locked_digests(inventory: Inventory, lock: Lock, arch: str) -> dict[str, str
     }
 
 
+def pulled_images(inventory: Inventory, host: Host, lock: Lock, arch: str) -> dict[str, str]:
+    """Image -> digest of what may run on a host: it is pulled by the digest before anything asks for the tag."""
+    images = list_images(inventory) if GRAMMAR.fullmatch(inventory.version) else {}
+    mine = {image for name, image in images.items() if host.role.controls or name in ON_EVERY_NODE}
+    return {image: digest for image, digest in locked_digests(inventory, lock, arch).items() if image in mine}
+
+
 def check_images(plan_input: PlanInput, host: Host, facts: HostFacts, *, joined: bool) -> Iterator[Finding]:
-    """An image under the name of a locked one that is another: it stops a host that is yet to run it."""
+    """An image under the name of a locked one that is another: a remark, for whoever is yet to run it pulls the locked one."""
     present: Mapping[str, str] = facts.values.get("images") or {}
     for image, digest in locked_digests(plan_input.inventory, plan_input.lock, facts.arch).items():
         if image in present and present[image] != digest:
             message = f"its {image} is {_short(present[image])}, and artifacts.lock says {_short(digest)}"
-            hint = f"`ctr -n k8s.io images rm {image}` there, and it is pulled anew; or `bootstrap lock`, and look at the diff"
-            yield Finding(host.name, message, hint, stops=not joined)
+            hint = f"run {PREPARE} there: it pulls the locked one; or `bootstrap lock`, and look at the diff"
+            yield Finding(host.name, message, hint if joined else "the locked one takes its place", stops=False)
 
 
 def _short(digest: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from bootstrap.distros.kubeadm.images import list_manifests
 from bootstrap.distros.kubeadm.layout import BINARIES, effective
-from bootstrap.distros.kubeadm.versions import default_part
+from bootstrap.distros.kubeadm.versions import part_version as part_version
 from bootstrap.driver import UpstreamFile
 from bootstrap.model import Inventory
 
@@ -12,12 +12,6 @@ KUBERNETES = "https://dl.k8s.io/release"
 GITHUB = "https://github.com"
 RAW = "https://raw.githubusercontent.com"
 CHARTS = "https://helm.cilium.io"
-
-
-def part_version(inventory: Inventory, name: str) -> str:
-    """The release of a part, without `v`: the inventory's, else the one that this program was made with."""
-    given = inventory.native.get("versions") or {}
-    return str(given.get(name) or default_part(name, inventory.version))
 
 
 def network_parts(inventory: Inventory) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from functools import total_ordering
 
+from bootstrap.model import Inventory
+
 GRAMMAR = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-(alpha|beta|rc)\.(\d+))?")
 OLDEST, NEWEST = (1, 34), (1, 37)  # minors that this program was made with
 OLDEST_CONFIG = (1, 31)  # kubeadm.k8s.io/v1beta4 came with it
@@ -127,3 +129,9 @@ def default_part(name: str, version: str) -> str:
     """The release of a part, without `v`, where the inventory names none."""
     series = parse_version(version).series
     return PARTS[name] or f"{series[0]}.{series[1]}.0"
+
+
+def part_version(inventory: Inventory, name: str) -> str:
+    """The release of a part, without `v`: the inventory's, else the one that this program was made with."""
+    given = inventory.native.get("versions") or {}
+    return str(given.get(name) or default_part(name, inventory.version))
