@@ -10,7 +10,7 @@ from tests.cluster.conftest import Repository, snapshot, tree
 from tests.conftest import SandboxHosts
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1800)]
-VERSION = "v1.36.3"
+VERSION, NEXT_VERSION = "v1.36.3", "v1.36.4"
 BUILD = Path("tests/kubernetes/build.py")
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 TREES: dict[str, set[str]] = {}
@@ -115,6 +115,23 @@ def test_a_wiped_worker_comes_back(home: Repository) -> None:
     home.pin()
     home.apply()
     assert nodes(home)["h2"]["metadata"]["uid"] != before
+    assert home.plan_is_empty()
+
+
+def test_another_patch_release_goes_to_all_nodes_with_one_apply(home: Repository) -> None:
+    """The same sources under another number: it is proved how nodes are taken there, and nothing about the release."""
+    folder = home.mirror / NEXT_VERSION
+    if not (folder / "bin/linux/amd64/kubeadm").is_file():
+        pytest.skip(
+            f"no second version is here: {BUILD} --version {NEXT_VERSION} --sources {VERSION} --output {folder}"
+        )
+    text = home.inventory.read_text()
+    home.inventory.write_text(text.replace(f"version: {VERSION}", f"version: {NEXT_VERSION}"))
+    home.run("lock")
+    home.apply()
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes(home).values()} == {NEXT_VERSION}
+    images = home.hosts.ssh("h1", "grep -h 'image: registry.k8s.io/kube-' /etc/kubernetes/manifests/*.yaml")
+    assert {line.rpartition(":")[2] for line in images.splitlines()} == {NEXT_VERSION}
     assert home.plan_is_empty()
 
 
