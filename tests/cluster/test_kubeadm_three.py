@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tarfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from platformdirs import user_cache_path
 
 from tests.cluster.conftest import Repository
 from tests.conftest import SandboxHosts
-from tests.kubernetes.toolchain import KUBE_VIP, KUBE_VIP_FOLDER, pinned
+from tests.kubernetes.packing import kube_vip_name
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1800)]
 VERSION, NEXT_VERSION = "v1.36.3", "v1.36.4"
@@ -55,26 +56,31 @@ kubeadm:
   # An API server that is to end waits for those who watch, 30 s each time.
   patches: {{kube-apiserver0+strategic.yaml: "spec: {{terminationGracePeriodSeconds: 3}}"}}
 """
-OLD: dict[str, str] = {}  # what the cluster was before it was wiped: its kubeconfig, its uid
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts) -> Repository:
     """A repository for the Kubernetes that tests/kubernetes/build.py has built on this machine."""
     folder = user_cache_path("bootstrap") / "kubernetes"
-    if not (folder / VERSION / "bin/linux/amd64/kubeadm").is_file():
-        pytest.skip(
-            f"no real Kubernetes is here; this builds it: {BUILD} --version {VERSION} --output {folder / VERSION}"
-        )
+    archive = folder / VERSION / "kubernetes-images-amd64.tar"
+    if not archive.is_file() or kube_vip_name() not in list_images(archive):
+        pytest.skip(f"no Kubernetes with kube-vip is here: {BUILD} --version {VERSION} --output {folder / VERSION}")
     root = tmp_path_factory.mktemp("three")
     for name in ("inventories", "home", "state"):
         (root / name).mkdir()
     repository = Repository(root, sandbox_hosts, folder, {"BOOTSTRAP_MIRROR": str(folder)})
     addresses = {name: sandbox_hosts.address(name) for name in EVERYBODY}
-    fields = {"kube_vip": pinned(KUBE_VIP, KUBE_VIP_FOLDER).removeprefix("v"), "endpoint": ENDPOINT}
+    fields = {"kube_vip": kube_vip_name().rpartition(":v")[2], "endpoint": ENDPOINT}
     text = INVENTORY.format(version=VERSION, mirror=folder, key=sandbox_hosts.key_path, **addresses, **fields)
     repository.inventory.write_text(text.lstrip())
     return repository
+
+
+def list_images(archive: Path) -> set[str]:
+    with tarfile.open(archive) as tar:
+        index = tar.extractfile("index.json")
+        assert index is not None
+        return {each["annotations"]["io.containerd.image.name"] for each in json.load(index)["manifests"]}
 
 
 def ask(home: Repository, words: str, host: str = "h2") -> str:
@@ -93,6 +99,12 @@ def ready(home: Repository, host: str = "h2") -> set[str]:
         return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
 
     return {name for name, node in nodes(home, host).items() if is_ready(node)}
+
+
+def addresses(home: Repository) -> dict[str, str]:
+    """Where each Node says it is; the virtual IP is nobody's own."""
+    listed = {name: node["status"]["addresses"] for name, node in nodes(home).items()}
+    return {name: next(a["address"] for a in each if a["type"] == "InternalIP") for name, each in listed.items()}
 
 
 def voters(home: Repository, host: str = "h2") -> set[str]:
@@ -182,6 +194,7 @@ def test_the_first_controller_wiped_joins_the_cluster_that_lives_on(home: Reposi
     assert after["h2"]["metadata"]["uid"] == before["h2"]["metadata"]["uid"]
     assert voters(home) == voters(home, "h1") == set(CONTROLLERS)
     assert len(holders(home, *CONTROLLERS)) == 1
+    assert addresses(home) == {name: home.hosts.address(name) for name in EVERYBODY}
     assert ready(home) == set(EVERYBODY)
     assert home.plan_is_empty()
 
