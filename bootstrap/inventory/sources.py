@@ -83,7 +83,13 @@ class Sources:
             if not isinstance(item, dict) or not isinstance(item.get("src"), str) or "://" in item["src"]:
                 yield item
                 continue
-            for name, place in self.list(list_files, item["src"], here):
+            found = self.list(list_files, item["src"], here)
+            if len(found) > 1 and "dst" in item:
+                self.problems.add(
+                    here, f"`{item['src']}` is {len(found)} files, and `dst` is one", "give `dstDir` instead"
+                )
+                continue
+            for name, place in found:
                 rest = {key: value for key, value in item.items() if key not in ("src", "dstDir")}
                 mode = "0755" if is_executable(self.root, name) else "0644"
                 folder = str(item.get("dstDir", "")).rstrip("/")

@@ -50,6 +50,18 @@ def check_files(inventory: Inventory) -> Iterator[NativeProblem]:
             found = _check_place(str(file.get("path", "")) if isinstance(file, Mapping) else "")
             if found:
                 yield NativeProblem((*layer.path, "files", index, "path"), *found)
+    yield from _check_twice(inventory)
+
+
+def _check_twice(inventory: Inventory) -> Iterator[NativeProblem]:
+    """One problem is enough: what stands at the top comes to all hosts."""
+    for host in inventory.hosts:
+        paths = [file.path for file in placed_files(host)]
+        twice = next((path for path in paths if paths.count(path) > 1), None)
+        if twice:
+            message = f"{twice} of {host.name} is placed twice"
+            yield NativeProblem((*host.origin, inventory.distro, "files"), message, "leave one of them out")
+            return
 
 
 def check_native_files(section: Section) -> Iterator[NativeProblem]:
