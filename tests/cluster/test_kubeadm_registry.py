@@ -10,7 +10,7 @@ from bootstrap.inventory import load_inventory
 from bootstrap.lock import format_lock, manifest_url, parse_lock, replace_files
 from bootstrap.model import LockedFile
 from bootstrap.sandbox.layout import GATEWAY
-from tests.cluster.conftest import Repository
+from tests.cluster.conftest import Done, Repository
 from tests.cluster.test_kubeadm import BUILD, INVENTORY, VERSION
 from tests.conftest import SandboxHosts
 from tests.standins.registry import ArchiveRegistry, serve_archive
@@ -70,12 +70,17 @@ def images_of(home: Repository) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
+def words(done: Done) -> str:
+    """What a command said, without the line breaks of its width."""
+    return " ".join(done.text.split())
+
+
 def test_an_image_that_the_registry_has_replaced_founds_no_cluster(home: Repository, registry: ArchiveRegistry) -> None:
     image = f"registry.k8s.io/kube-apiserver:{VERSION}"
     lock_images(home, {**registry.images, image: f"sha256:{'0' * 64}"})
     done = home.apply(code=None)
     assert done.code == 1
-    assert f"{image}: registry.k8s.io does not have sha256:{'0' * 64} of artifacts.lock" in " ".join(done.text.split())
+    assert f"{image}: registry.k8s.io does not have sha256:{'0' * 64} of artifacts.lock" in words(done), done.text
     assert image not in images_of(home)
     assert home.hosts.ssh("h1", "ls /etc/kubernetes/admin.conf /var/lib/etcd/member 2>/dev/null; true") == ""
 
@@ -87,7 +92,7 @@ def test_other_bytes_under_a_locked_digest_are_refused(home: Repository, registr
     done = home.apply(code=None)
     registry.lies.clear()
     assert done.code == 1
-    assert f"{image}: {registry.images[image]} of artifacts.lock can't be pulled" in " ".join(done.text.split())
+    assert f"{image}: {registry.images[image]} of artifacts.lock can't be pulled" in words(done), done.text
     assert image not in images_of(home)
     assert home.hosts.ssh("h1", "ls /etc/kubernetes/admin.conf 2>/dev/null; true") == ""
 
@@ -107,7 +112,7 @@ def test_a_tag_that_was_moved_on_the_host_is_told_and_put_right(home: Repository
     proxy, dns = f"registry.k8s.io/kube-proxy:{VERSION}", "registry.k8s.io/coredns/coredns:v1.14.2"
     before = images_of(home)
     home.hosts.ssh("h1", f"ctr --namespace k8s.io images tag --force {dns} {proxy}")
-    said = " ".join(home.run("plan").text.split())
+    said = words(home.run("plan"))
     assert f"its {proxy} is {before[dns][:19]}, and artifacts.lock says {before[proxy][:19]}" in said
     home.hosts.ssh("h1", "sh /usr/local/lib/bootstrap/kubeadm-prepare.sh")
     assert images_of(home)[proxy] == before[proxy]
