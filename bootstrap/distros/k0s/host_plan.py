@@ -63,7 +63,7 @@ class HostPlan(HostState):
         """A host that is new is undone by the next run if this one does not end well."""
         script = scripts.install(self.host, self.unit_flags, begins=not self.is_member)
         title = (
-            f"install the service (k0s install {kind(self.host)} with the flags of {INSTALL_FLAGS.rpartition('/')[2]})"
+            f"install the service (k0s install {kind(self.host)})"
         )
         reason = self.install_reason or "a mark is set, so that a try that does not end well is undone"
         disruption = Disruption.REINSTALL if self.is_member and self.is_installed else Disruption.NONE

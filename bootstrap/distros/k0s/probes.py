@@ -32,6 +32,7 @@ UNITS = {
     for name in SERVICES
     for folder, ending in (("/etc/systemd/system", ".service"), ("/etc/init.d", ""))
 }
+SOCKET = "/run/k0s/status.sock"
 # There while our own founding or join runs, and after one that failed: only such a host may be reset unasked.
 UNFINISHED = f"{STATE_FOLDER}/unfinished"
 # Traces by a word each, below the data folder.
@@ -158,7 +159,7 @@ def ask_script(host: Host, path: str) -> str:
     """`get --raw` asks the API and writes no discovery cache. Again when it fails at once, for a lost etcd leader costs seconds."""
     asked = join([*kubectl_on(host), "get", "--raw", path, "--request-timeout=8s"])
     return f"""
-[ -x {BINARY} ] && [ -s {quote(admin_kubeconfig(host))} ] && pidof kube-apiserver >/dev/null 2>&1 || exit 0
+[ -x {BINARY} ] && [ -s {quote(admin_kubeconfig(host))} ] && [ -S {SOCKET} ] && pidof k0s >/dev/null 2>&1 || exit 0
 end=$(( $(cut -d. -f1 /proc/uptime) + 10 ))
 until timeout 10 {asked}; do
   [ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ] || break
@@ -170,7 +171,7 @@ done
 def members_script(host: Host) -> str:
     """Asked of this controller's own etcd. Without a quorum k0s would wait for ever."""
     return f"""
-[ -x {BINARY} ] && [ -e {quote(etcd_folder(host))}/member ] && pidof etcd >/dev/null 2>&1 || exit 0
+[ -x {BINARY} ] && [ -e {quote(etcd_folder(host))}/member ] && [ -S {SOCKET} ] && pidof k0s >/dev/null 2>&1 || exit 0
 timeout 10 {BINARY} etcd member-list --data-dir={quote(data_folder(host))}
 """
 

@@ -14,6 +14,7 @@ from bootstrap.shell import join, quote
 
 START_DEADLINE = 300.0
 NODE_DEADLINE = 240.0
+RUN_FOLDER = "/run/k0s"  # of k0s: its socket, and a file for each program that it runs
 MOST_RESTARTS = 5  # systemd starts k0s again every 10 s: after that it will not come any more
 PRELUDE = KUBECTL_PRELUDE.replace("set -eu", "set -u")
 
@@ -54,21 +55,24 @@ def _expect(pattern: str, otherwise: str) -> str:
 
 
 def _process_check(host: Host, version: str) -> str:
-    """k0s itself answers with the version, and its programs are its own: after a restart, older ones may go on for a while."""
-    programs = [*(("kube-apiserver",) if host.role.controls else ()), *(("kubelet",) if host.role.takes_work else ())]
+    """k0s itself answers with the version, and is the one that was started; on a worker, it reaches the API."""
+    expected = _expect(f'"Version": *"{re.escape(version)}"', f"k0s does not run {version} yet") if version else ""
+    reaches = (
+        "" if host.role.controls else _expect('"Success": *true', "k0s does not reach the API with its certificate yet")
+    )
     return f"""
 text=$(timeout 5 {BINARY} status -o json 2>/dev/null) || {{ echo "k0s does not answer yet"; exit 1; }}
-{_expect(f'"Version": *"{re.escape(version)}"', f"k0s does not run {version} yet") if version else ""}
+{expected}
 main=$(printf '%s\\n' "$text" | sed -n 's/.*"Pid": *\\([0-9]*\\).*/\\1/p' | head -n 1)
 [ "${{MainPID:-$main}}" = "$main" ] || {{ echo "k0s is restarting"; exit 1; }}
-for program in {join(programs)}; do
-  found=
-  for process in $(pidof "$program"); do
-    case $(readlink "/proc/$process/exe") in {quote(data_folder(host))}/bin/*) ! grep -q "^PPid:[[:space:]]*$main$" "/proc/$process/status" || found=yes;; esac
-  done
-  [ -n "$found" ] || {{ echo "$program does not run yet"; exit 1; }}
-done
+{reaches or API_PROCESS_CHECK}
 """
+
+
+# After a restart the API of before can go on for a while: it must be a child of the k0s that runs.
+API_PROCESS_CHECK = f"""
+process=$(cat {RUN_FOLDER}/kube-apiserver.pid 2>/dev/null)
+grep -q "^PPid:[[:space:]]*$main$" "/proc/${{process:-none}}/status" 2>/dev/null || {{ echo "kube-apiserver does not run yet"; exit 1; }}"""
 
 
 def _api_check(kubectl: Sequence[str]) -> str:
