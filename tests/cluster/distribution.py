@@ -107,4 +107,41 @@ KUBEADM = Distribution(
     follows=("/etc/kubernetes/bootstrap", "/var/lib/bootstrap"),
     kept=("/var/lib/containerd",),
 )
-DISTRIBUTIONS = (K3S, KUBEADM)
+K0S_CONFIG = (
+    "network: {provider: custom}, telemetry: {enabled: false}, workerProfiles: [{name: small, values: {failCgroupV1: false}}, "
+    "{name: smaller, values: {failCgroupV1: false, maxPods: 90}}]"
+)
+K0S = Distribution(
+    name="k0s",
+    # No image can be pulled in the sandbox, so nothing is asked for that needs one: the network comes by a file.
+    native="""
+  config: {CONFIG}
+  noTaints: true
+  profile: small
+  installFlags:
+    - --ignore-pre-flight-checks=true
+    - --disable-components=coredns,metrics-server,konnectivity-server,kube-proxy
+  files:
+    - dst: /etc/k0s/containerd.d/sandbox.toml
+      data: |
+        version = 3
+        [plugins."io.containerd.cri.v1.runtime"]
+        restrict_oom_score_adj = true
+    - dst: /etc/cni/net.d/10-bridge.conflist
+      data: |
+        {"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true,
+         "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.244.7.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+""".replace("CONFIG", K0S_CONFIG),
+    worker_change="profile: smaller",
+    cluster_change=f"config: {{{K0S_CONFIG}, api: {{extraArgs: {{event-ttl: 2h0m0s}}}}}}",
+    cluster_change_again=f"config: {{{K0S_CONFIG}, api: {{extraArgs: {{event-ttl: 3h0m0s}}}}}}",
+    kubectl="k0s kubectl",
+    voters='k0s etcd member-list | grep -o \'"[^"]*":"https\' | cut -d \'"\' -f 2',
+    services=("k0scontroller", "k0sworker"),
+    secret="sed -n 's/.*client-key-data: //p' /var/lib/k0s/pki/admin.conf",
+    private=("/etc/k0s/k0s.yaml", "/var/lib/bootstrap/record.json"),
+    programs=("/usr/local/bin/k0s", "/etc/k0s", "/var/lib/k0s/pki"),
+    critical=("podCIDR", "fixed when the cluster is made"),
+    volatile=("/var/lib/k0s", "/var/lib/kubelet", "/var/lib/cni"),
+)
+DISTRIBUTIONS = (K3S, KUBEADM, K0S)

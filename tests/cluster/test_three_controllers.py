@@ -5,12 +5,12 @@ from itertools import pairwise
 import pytest
 
 from tests.cluster.conftest import Repository, fresh
-from tests.cluster.distribution import K3S
+from tests.cluster.distribution import K0S, K3S
 
 pytestmark = [
     pytest.mark.sandbox,
     pytest.mark.timeout(1800),
-    pytest.mark.parametrize("home", [K3S], ids=lambda distribution: distribution.name, indirect=True, scope="module"),
+    pytest.mark.parametrize("home", [K3S, K0S], ids=lambda distribution: distribution.name, indirect=True, scope="module"),
 ]
 CONTROLLERS = ("h1", "h2", "h3")
 
