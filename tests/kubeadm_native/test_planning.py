@@ -244,3 +244,16 @@ def test_patches_are_told_to_the_phases_by_the_configuration_alone(tmp_path: Pat
     ]
     assert len(phases) == 2
     assert not any("--patches" in line for line in phases)
+
+
+def test_an_upgrade_ignores_what_init_and_join_were_told_to_ignore(tmp_path: Path) -> None:
+    ignoring = "kubeadm: {runtime: packages, cni: none, node: {ignorePreflightErrors: [NumCPU, Mem]}}\n"
+    nodes = {name: node(name) for name in ADDRESSES}
+    for each in nodes.values():
+        each["status"]["nodeInfo"]["kubeletVersion"] = "v1.36.1"
+    known = {"traces": (KUBELET_CONF, CA), "ca": "authority"}
+    worker = replace(blank("two", **known), units=RUNNING, record=Record("home", applied={"install": "x"}))
+    made = plan(load(tmp_path, ignoring), member("one", "one", nodes=nodes), worker, blank("three"))
+    scripts = [s.action.script for stage in made.stages for s in stage.steps if s.title.startswith("go to v1.36.3")]
+    assert [script.split("upgrade ")[1].split()[0] for script in scripts] == ["apply", "node"]
+    assert all("--ignore-preflight-errors=NumCPU,Mem" in script for script in scripts)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bootstrap.distros.kubeadm import scripts, waits
 from bootstrap.distros.kubeadm.host_state import HostState
-from bootstrap.distros.kubeadm.layout import JOIN, SERVICE
+from bootstrap.distros.kubeadm.layout import JOIN, SERVICE, effective
 from bootstrap.distros.kubeadm.probes import kubectl_on
 from bootstrap.distros.kubeadm.versions import parse_version
 from bootstrap.facts import bracket
@@ -140,7 +140,8 @@ class HostPlan(HostState):
         if drains:
             drain = scripts.drain(self.kubectl, self.host.name)
             yield self.run("drain the node", "its kubelet goes to another minor", drain, deadline=330.0, on=asked)
-        script = scripts.upgrade(self.version, leads=leads, patched=self.has_patches)
+        ignored = effective(self.host, "node").get("ignorePreflightErrors") or ()
+        script = scripts.upgrade(self.version, leads=leads, patched=self.has_patches, ignored=ignored)
         title = f"go to {self.version} (kubeadm upgrade {'apply' if leads else 'node'})"
         yield self.run(title, self.upgrade_reason, script, Disruption.RESTART, deadline=900.0)
         yield self.run(f"restart {SERVICE}", "its program changed", scripts.reload(), Disruption.RESTART)

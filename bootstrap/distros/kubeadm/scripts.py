@@ -163,12 +163,16 @@ def renew_kubelet(*, patched: bool) -> str:
     return f"{KUBEADM} upgrade node phase kubelet-config{patches}\nsystemctl daemon-reload\n" + start("restart")
 
 
-def upgrade(version: str, *, leads: bool, patched: bool) -> str:
-    """One host to another version: the first controller changes the cluster, the others follow it."""
-    patches = f" --patches {PATCHES}" if patched else ""
+def upgrade(version: str, *, leads: bool, patched: bool, ignored: Sequence[str]) -> str:
+    """One host to another version: the first controller changes the cluster, the others follow it.
+
+    No kubeadm.yaml is read, so what of the host's own checks is `ignored` is told as `init` and `join` were told it.
+    """
+    options = [f"--patches={PATCHES}"] if patched else []
+    options += [f"--ignore-preflight-errors={','.join(ignored)}"] if ignored else []
     if leads:
-        return f"KUBECONFIG={ADMIN} {KUBEADM} upgrade apply --yes {version}{patches}\n"
-    return f"{KUBEADM} upgrade node{patches}\n"
+        return f"KUBECONFIG={ADMIN} {join([KUBEADM, 'upgrade', 'apply', '--yes', version, *options])}\n"
+    return f"{join([KUBEADM, 'upgrade', 'node', *options])}\n"
 
 
 def flannel(kubectl: Sequence[str], manifest: str, pods: str) -> str:
