@@ -409,7 +409,7 @@ func applyDefaults(r Resource, o Object) {
 		PutAt(o, Object{"phase": "Active"}, "status")
 		PutAt(o, NameOf(o), "metadata", "labels", "kubernetes.io/metadata.name")
 	}
-	if r.Plural == "deployments" && At(o, "spec", "replicas") == nil {
+	if (r.Plural == "deployments" || r.Plural == "statefulsets") && At(o, "spec", "replicas") == nil {
 		PutAt(o, float64(1), "spec", "replicas")
 	}
 	if r.Plural == "pods" && At(o, "status", "phase") == nil {
@@ -420,7 +420,7 @@ func applyDefaults(r Resource, o Object) {
 // hasStatus tells which kinds keep their status apart, in a subresource.
 func hasStatus(r Resource) bool {
 	switch r.Plural {
-	case "nodes", "pods", "namespaces", "deployments", "daemonsets", "jobs":
+	case "nodes", "pods", "namespaces", "deployments", "daemonsets", "statefulsets", "jobs":
 		return true
 	}
 	return false

@@ -178,7 +178,7 @@ func (c *Consensus) members() []Member {
 			if m.ID != changed.ID {
 				kept = append(kept, m)
 			} else {
-				changed.Learner = changed.Learner && m.Learner
+				changed = changed.over(m)
 			}
 		}
 		if entry.Op.Kind == "member" {

@@ -42,7 +42,7 @@ var kubectlValueFlags = map[string]string{"-n": "namespace", "--namespace": "nam
 
 var kubectlSwitches = map[string]string{"-A": "all-namespaces", "--all-namespaces": "all-namespaces", "--all": "all", "--force": "force", "--ignore-daemonsets": "ignore-daemonsets",
 	"--delete-emptydir-data": "delete-emptydir-data", "--overwrite": "overwrite", "--ignore-not-found": "ignore-not-found", "--no-headers": "no-headers", "--wait": "wait",
-	"--show-labels": "show-labels", "--now": "now", "--client": "client", "--disable-eviction": "disable-eviction", "--server-side": "server-side", "--short": "short", "-w": "watch"}
+	"--show-labels": "show-labels", "--show-kind": "show-kind", "--now": "now", "--client": "client", "--disable-eviction": "disable-eviction", "--server-side": "server-side", "--short": "short", "-w": "watch"}
 
 func newKubectl(args []string) (*kubectl, error) {
 	k := &kubectl{flags: map[string][]string{}}
@@ -197,7 +197,10 @@ type target struct {
 	name string
 }
 
-// targets reads "node h1 h2", "node/h1 pod/p" or "nodes".
+// everyday is what "all" stands for.
+const everyday = "pods,services,daemonsets,deployments,replicasets,statefulsets,cronjobs,jobs"
+
+// targets reads "node h1 h2", "node/h1 pod/p", "nodes", "nodes,pods" or "all".
 func (k *kubectl) targets(words []string) ([]target, error) {
 	if len(words) == 0 {
 		return nil, usageError("You must specify the type of resource to get.")
@@ -214,7 +217,8 @@ func (k *kubectl) targets(words []string) ([]target, error) {
 		}
 		return list, nil
 	}
-	for _, kind := range strings.Split(words[0], ",") {
+	words[0] = strings.Join(strings.Split(","+words[0]+",", ",all,"), ","+everyday+",")
+	for _, kind := range strings.Split(strings.Trim(words[0], ","), ",") {
 		r, known := resourceNamed(kind)
 		if !known {
 			return nil, fmt.Errorf("the server doesn't have a resource type %q", kind)
@@ -331,10 +335,39 @@ func (k *kubectl) table(targets []target, items []Object) {
 		fmt.Fprintf(os.Stderr, "No resources found%s\n", where)
 		return
 	}
+	if len(targets) > 1 && targets[0].kind != targets[len(targets)-1].kind {
+		k.tables(targets, items)
+		return
+	}
+	k.rows(targets[0].kind, items, k.flag("show-kind") == "true")
+}
+
+// tables prints the items of each kind by themselves, and names them with their kind.
+func (k *kubectl) tables(targets []target, items []Object) {
+	printed := false
+	for _, t := range targets {
+		var same []Object
+		for _, o := range items {
+			if TextAt(o, "kind") == t.kind.Kind && TextAt(o, "apiVersion") == t.kind.ApiVersion() {
+				same = append(same, o)
+			}
+		}
+		if len(same) == 0 {
+			continue
+		}
+		if printed && k.flag("no-headers") != "true" {
+			fmt.Println()
+		}
+		printed = true
+		k.rows(t.kind, same, true)
+	}
+}
+
+func (k *kubectl) rows(kind Resource, items []Object, showKind bool) {
 	w := tabwriter.NewWriter(os.Stdout, 6, 4, 3, ' ', 0)
 	defer w.Flush()
-	headers, row := columns(targets[0].kind, k.flag("output") == "wide")
-	spaced := targets[0].kind.Namespaced && k.flag("all-namespaces") == "true"
+	headers, row := columns(kind, k.flag("output") == "wide")
+	spaced := kind.Namespaced && k.flag("all-namespaces") == "true"
 	if spaced {
 		headers = append([]string{"NAMESPACE"}, headers...)
 	}
@@ -343,6 +376,9 @@ func (k *kubectl) table(targets []target, items []Object) {
 	}
 	for _, o := range items {
 		cells := row(o)
+		if showKind {
+			cells[0] = strings.TrimSuffix(strings.ToLower(kind.Kind)+"."+kind.Group, ".") + "/" + cells[0]
+		}
 		if spaced {
 			cells = append([]string{TextAt(o, "metadata", "namespace")}, cells...)
 		}

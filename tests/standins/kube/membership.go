@@ -31,13 +31,26 @@ type Peers struct{ client *http.Client }
 type Membership struct {
 	DB      *Database
 	Address string
+	Port    string // where members reach each other; empty: that of etcd
 }
 
-func (p *Membership) PeerURL() string   { return "https://" + net.JoinHostPort(p.Address, "2380") }
+func (p *Membership) PeerURL() string   { return "https://" + net.JoinHostPort(p.Address, p.peerPort()) }
 func (p *Membership) ClientURL() string { return "https://" + net.JoinHostPort(p.Address, "2379") }
+
+func (p *Membership) peerPort() string {
+	if p.Port == "" {
+		return "2380"
+	}
+	return p.Port
+}
 
 // ListenPeers serves the other members.
 func (p *Membership) ListenPeers(config *tls.Config) error {
+	return ServeTLS(net.JoinHostPort(p.Address, p.peerPort()), config, p.PeerMux())
+}
+
+// PeerMux answers the messages of other members.
+func (p *Membership) PeerMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	Answer(mux, "/raft/vote", func(m voteRequest) (any, error) { return p.DB.onVote(m), nil })
 	Answer(mux, "/raft/append", func(m appendRequest) (any, error) { return p.DB.onAppend(m), nil })
@@ -48,7 +61,7 @@ func (p *Membership) ListenPeers(config *tls.Config) error {
 		id, err := p.AddMember(m)
 		return Object{"ID": id}, err
 	})
-	return ServeTLS(net.JoinHostPort(p.Address, "2380"), config, mux)
+	return mux
 }
 
 // HealthMux answers what health checks ask the clients' port of a member.
@@ -158,7 +171,9 @@ func (c *Consensus) allConnected() bool {
 	return true
 }
 
-// answers tells a leader whether it heard of a member lately.
+// Answers tells a leader whether it heard of a member lately.
+func (c *Consensus) Answers(id string) bool { return c.answers(id) }
+
 func (c *Consensus) answers(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

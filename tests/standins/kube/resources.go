@@ -66,6 +66,9 @@ storage.k8s.io/v1 storageclasses StorageClass - sc
 scheduling.k8s.io/v1 priorityclasses PriorityClass - pc
 apiextensions.k8s.io/v1 customresourcedefinitions CustomResourceDefinition - crd
 node.k8s.io/v1 runtimeclasses RuntimeClass - -
+apiregistration.k8s.io/v1 apiservices APIService - -
+admissionregistration.k8s.io/v1 validatingwebhookconfigurations ValidatingWebhookConfiguration - -
+admissionregistration.k8s.io/v1 mutatingwebhookconfigurations MutatingWebhookConfiguration - -
 `
 
 var Resources = func() (list []Resource) {

@@ -14,6 +14,14 @@ type Member struct {
 	PeerURL   string `json:"peerURL"`
 	ClientURL string `json:"clientURL"`
 	Learner   bool   `json:"isLearner,omitempty"`
+	// Role names what a member without a vote is for, where a datastore has several such and may take a vote away again.
+	Role string `json:"role,omitempty"`
+}
+
+// over is a member's entry as it stands after a change: a member that publishes its name after a restart may know less.
+func (m Member) over(old Member) Member {
+	m.Learner = m.Learner && (old.Learner || m.Role != "")
+	return m
 }
 
 // Operation is one change. Previous nil: always; 0: the key must not exist; else the key must have that revision.
@@ -102,11 +110,10 @@ func (s *State) remove(index int64, op Operation) Outcome {
 func (s *State) setMember(m Member) Outcome {
 	for i := range s.Members {
 		if s.Members[i].ID == m.ID {
-			m.Learner = m.Learner && s.Members[i].Learner // a member that publishes its name after a restart may know less
-			s.Members[i] = m
+			s.Members[i] = m.over(s.Members[i])
 			return Outcome{OK: true}
 		}
-		if m.Learner && s.Members[i].Learner {
+		if m.Learner && m.Role == "" && s.Members[i].Learner {
 			return Outcome{Error: "etcdserver: too many learner members in cluster"}
 		}
 		if s.Members[i].PeerURL == m.PeerURL {

@@ -4,14 +4,16 @@ package kube
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"time"
 )
 
 var (
-	deploymentResource = MustResource("deployments")
-	daemonSetResource  = MustResource("daemonsets")
-	jobResource        = MustResource("jobs")
+	deploymentResource  = MustResource("deployments")
+	daemonSetResource   = MustResource("daemonsets")
+	statefulSetResource = MustResource("statefulsets")
+	jobResource         = MustResource("jobs")
 )
 
 func (c *Controllers) RunWorkloads() {
@@ -23,7 +25,7 @@ func (c *Controllers) RunWorkloads() {
 		}
 	}
 	alive := map[string]bool{}
-	for _, r := range []Resource{deploymentResource, daemonSetResource, jobResource} {
+	for _, r := range []Resource{deploymentResource, daemonSetResource, statefulSetResource, jobResource} {
 		for _, workload := range c.DB.All(r, "") {
 			uid := TextAt(workload, "metadata", "uid")
 			alive[uid] = true
@@ -90,7 +92,7 @@ func IsReady(o Object) bool { return TextAt(ConditionOf(o, "Ready"), "status") =
 
 func (c *Controllers) RunReplicas(r Resource, workload Object, pods []Object) {
 	wanted := 1
-	if number, ok := At(workload, "spec", "replicas").(float64); ok && r.Plural == "deployments" {
+	if number, ok := At(workload, "spec", "replicas").(float64); ok && r.Plural != "jobs" {
 		wanted = int(number)
 	}
 	hash := templateHash(workload)
@@ -99,7 +101,7 @@ func (c *Controllers) RunReplicas(r Resource, workload Object, pods []Object) {
 		if TextAt(pod, "metadata", "deletionTimestamp") != "" {
 			continue
 		}
-		if r.Plural == "deployments" && TextAt(pod, "metadata", "labels", "pod-template-hash") != hash || active >= wanted {
+		if r.Plural != "jobs" && TextAt(pod, "metadata", "labels", "pod-template-hash") != hash || active >= wanted {
 			c.MarkDeleted(pod)
 			continue
 		}
@@ -115,11 +117,15 @@ func (c *Controllers) RunReplicas(r Resource, workload Object, pods []Object) {
 		return
 	}
 	kind, owner := "ReplicaSet", NameOf(workload)+"-"+hash
-	if r.Plural == "jobs" {
-		kind, owner = "Job", NameOf(workload)
+	if r.Plural != "deployments" {
+		kind, owner = r.Kind, NameOf(workload)
 	}
 	for ; active < wanted; active++ {
-		c.NewPod(workload, owner+"-"+RandomHex(3)[:5], kind, owner, "")
+		name := owner + "-" + RandomHex(3)[:5]
+		if r.Plural == "statefulsets" {
+			name = fmt.Sprintf("%s-%d", owner, active)
+		}
+		c.NewPod(workload, name, kind, owner, "")
 	}
 	status := Object{"observedGeneration": At(workload, "metadata", "generation"), "replicas": wanted, "updatedReplicas": wanted, "readyReplicas": ready,
 		"availableReplicas": ready, "unavailableReplicas": wanted - ready, "conditions": []any{Object{"type": "Available", "status": boolText(ready >= wanted)}}}
