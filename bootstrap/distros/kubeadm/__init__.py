@@ -45,10 +45,11 @@ class Kubeadm:
 
     def probes(self, inventory: Inventory, host: Host) -> Sequence[Probe]:
         from bootstrap.distros.kubeadm.files import host_templates
+        from bootstrap.distros.kubeadm.packages import list_paths, package_probes
         from bootstrap.distros.kubeadm.probes import make_probes
 
-        paths = tuple(dict.fromkeys(use.path for use in host_templates(inventory, host, None, None)))
-        return make_probes(host, paths)
+        paths = (*(use.path for use in host_templates(inventory, host, None, None)), *list_paths(inventory))
+        return (*make_probes(host, tuple(dict.fromkeys(paths))), *package_probes(inventory))
 
     def check_hosts(self, plan_input: PlanInput) -> Sequence[Finding]:
         from bootstrap.distros.kubeadm.preflight import check_hosts

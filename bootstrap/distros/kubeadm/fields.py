@@ -220,7 +220,7 @@ DOCUMENTS = {
     "proxy": "KubeProxyConfiguration",
 }
 # Sections that are the cluster's, so that they stand at the top level only.
-CLUSTER_SECTIONS = ("cni", "vip", "pki", "versions", "cluster", "init", "join", "proxy")
+CLUSTER_SECTIONS = ("cni", "programs", "repository", "vip", "pki", "versions", "cluster", "init", "join", "proxy")
 
 # Fields that the inventory has in its own words, by path from the section on.
 OWNERS: Mapping[tuple[str, ...], str] = {

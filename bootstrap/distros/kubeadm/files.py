@@ -14,6 +14,7 @@ from bootstrap.distros.kubeadm.documents import (
 )
 from bootstrap.distros.kubeadm.images import pulled_images, vip_image
 from bootstrap.distros.kubeadm.layout import ADMIN, effective, server_port
+from bootstrap.distros.kubeadm.packages import FILES, LINKED, find_manager, uses_packages
 from bootstrap.distros.kubeadm.payloads import PKI_FILES
 from bootstrap.driver import TemplateUse
 from bootstrap.facts import bracket
@@ -42,7 +43,8 @@ def host_templates(inventory: Inventory, host: Host, facts: Facts | None, lock: 
         yield _verbatim(host, artifact.path, artifact.content, artifact.mode)
     if host.role.controls and inventory.native.get("vip") and inventory.endpoint:
         yield TemplateUse(host.name, "kube-vip.yaml.j2", layout.KUBE_VIP, vip_variables(inventory, host), PRIVATE)
-    yield from _services(host)
+    yield from _repository(inventory, host, facts)
+    yield from _services(inventory, host)
     yield from _runtime(inventory, host, facts)
     yield from _system(inventory, host)
     if inventory.native.get("cni") == "bridge":
@@ -161,8 +163,20 @@ def vip_variables(inventory: Inventory, host: Host, kubeconfig: str = ADMIN) -> 
 # --- the host around it --------------------------------------------------------------------------
 
 
-def _services(host: Host) -> Iterator[TemplateUse]:
-    variables = {"kubelet": layout.KUBELET}
+def _repository(inventory: Inventory, host: Host, facts: Facts | None) -> Iterator[TemplateUse]:
+    """Where the host's package manager finds Kubernetes, and whose signature it must carry."""
+    given = inventory.native.get("repository")
+    if not given or not uses_packages(inventory):
+        return
+    manager = find_manager(host, facts.get(host.name) if facts else None)
+    path, key = FILES[manager]
+    yield _verbatim(host, key, f"{given['key']}\n")
+    variables = {**_head(inventory, host), "url": given["url"], "key": key}
+    yield TemplateUse(host.name, f"packages-{manager}.j2", path, variables)
+
+
+def _services(inventory: Inventory, host: Host) -> Iterator[TemplateUse]:
+    variables = {"kubelet": LINKED[layout.KUBELET] if uses_packages(inventory) else layout.KUBELET}
     yield TemplateUse(host.name, "kubelet.service.j2", layout.KUBELET_UNIT, variables)
     yield TemplateUse(host.name, "10-kubeadm.conf.j2", layout.KUBELET_DROP_IN, variables)
     if runtime.is_released(host):

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from bootstrap.control_plane import is_running
-from bootstrap.distros.kubeadm import scripts
+from bootstrap.distros.kubeadm import packages, scripts
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.drift import find_manifest_drift, find_map_drift, manifest_version
 from bootstrap.distros.kubeadm.files import cluster_documents
@@ -96,6 +96,7 @@ class HostState(Membership[Cluster]):
         steps += self._keep_steps()
         early = [a for a in self.artifacts if not self._comes_late(a)]
         steps += put_steps(self.plan_input, early)
+        steps += self._package_steps()
         reason = self._install_reason(steps)
         if reason:
             disruption = Disruption.RESTART if self.is_member else Disruption.NONE
@@ -130,6 +131,18 @@ class HostState(Membership[Cluster]):
         )
         yield self.run("keep the host's own containerd configuration", "`bootstrap reset` gives it back", script)
 
+    @property
+    def is_packaged(self) -> bool:
+        return packages.uses_packages(self.plan_input.inventory)
+
+    def _package_steps(self) -> Iterator[Step]:
+        seen = packages.find_packages(self.facts)
+        reason = packages.install_reason(seen, self.version) if self.is_packaged else ""
+        if reason:
+            own = bool(self.plan_input.inventory.native.get("repository"))
+            script = packages.install(seen.manager, self.version, own_repository=own)
+            yield self.run(packages.install_title(seen, self.version), reason, script, deadline=900.0)
+
     def _comes_late(self, artifact: Artifact) -> bool:
         """What lies in kubeadm's own folders comes once `join` has made them; the founder's comes before `init`."""
         founds = self.cluster.is_new and self.host == self.cluster.founder
@@ -140,7 +153,7 @@ class HostState(Membership[Cluster]):
         return list(put_steps(self.plan_input, [a for a in self.artifacts if self._comes_late(a)]))
 
     def _fetches(self) -> Iterator[Step | None]:
-        for name, path in BINARIES.items():
+        for name, path in () if self.is_packaged else BINARIES.items():
             yield fetch_step(self.facts, self.locked(name), path, "0755", Disruption.NONE)
         for file, path in self._archives():
             if self.applied.get(f"file:{file.name}") != file.sha256:
@@ -174,7 +187,7 @@ class HostState(Membership[Cluster]):
         """Digests of what is in force: the installation, the kubelet's settings, the control plane's, the network."""
         contents = {a.path: digest(lasting_content(self.plan_input, a)) for a in self.artifacts}
         archives = {f"file:{file.name}": file.sha256 for file, _ in self._archives()}
-        binaries = {name: self.locked(name).sha256 for name in BINARIES}
+        binaries = {name: self.version if self.is_packaged else self.locked(name).sha256 for name in BINARIES}
         kubelet = {path: contents[path] for path in (*KUBELET_FILES, KUBELET_PATCH) if path in contents}
         installed = {p: d for p, d in contents.items() if self._is_installed_file(p)}
         wanted = {

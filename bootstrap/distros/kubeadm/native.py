@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bootstrap.distros.kubeadm.fields import CLUSTER_SECTIONS, sections
 from bootstrap.distros.kubeadm.layout import SOCKETS
-from bootstrap.distros.kubeadm.payloads import check_patches, check_pki, check_registries, check_toml
+from bootstrap.distros.kubeadm.payloads import check_patches, check_pki, check_registries, check_repository, check_toml
 from bootstrap.distros.kubeadm.placed import check_files
 from bootstrap.distros.kubeadm.ranges import check_endpoint, check_network
 from bootstrap.distros.kubeadm.shapes import check_fields
@@ -23,6 +23,7 @@ from bootstrap.sections import Section, find_sections, has_reference, suggest_fi
 
 WORDS = {
     "cni": ("flannel", "calico", "cilium", "bridge", "none"),
+    "programs": ("release", "packages"),
     "runtime": ("release", "packages"),
 }
 
@@ -59,6 +60,8 @@ def _check_section(inventory: Inventory, section: Section) -> Iterator[NativePro
         yield from check_fields(inventory, section)
     if section.name == "node":
         yield from _check_socket(section)
+    elif section.name == "repository":
+        yield from check_repository(inventory, section)
     elif section.name == "versions":
         yield from _check_parts(inventory, section)
     elif section.name == "patches":

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bootstrap.distros.kubeadm.layout import CONTROL_TARGETS, KUBELET_PATCH, PATCHES
+from bootstrap.distros.kubeadm.packages import SERIES
+from bootstrap.distros.kubeadm.versions import GRAMMAR
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
 from bootstrap.references import PATTERN
@@ -180,3 +182,24 @@ def check_pki(section: Section) -> Iterator[NativeProblem]:
             yield NativeProblem(
                 (*section.path, name), message, "give a whole reference: ${secret:KEY}, ${file:PATH}, ${env:NAME}"
             )
+
+
+# --- packages ------------------------------------------------------------------------------------
+
+
+def check_repository(inventory: Inventory, section: Section) -> Iterator[NativeProblem]:
+    """Problems of the `repository` section: each minor has a repository of its own at pkgs.k8s.io."""
+    url = section.values.get("url")
+    if inventory.native.get("programs") != "packages":
+        message = "`repository` is for programs from packages, and the inventory takes them from the release"
+        yield NativeProblem(section.path, message, "write `programs: packages` beside it")
+    if not isinstance(url, str) or has_reference(url):
+        return
+    if not re.match(r"(https?://[^/\s]+|file:/)\S*", url):
+        yield NativeProblem((*section.path, "url"), f"`{url}` is no URL", f"did you mean `https://{url}`?")
+    minor = SERIES.search(url)
+    if minor and GRAMMAR.fullmatch(inventory.version) and not inventory.version.startswith(f"v{minor[1]}."):
+        message = f"this repository has packages of v{minor[1]}, and the cluster is {inventory.version}"
+        wanted = inventory.version.rpartition(".")[0]
+        hint = f"did you mean `{url.replace(f'v{minor[1]}', wanted)}`?"
+        yield NativeProblem((*section.path, "url"), message, hint)

@@ -7,6 +7,7 @@ from bootstrap.distros.kubeadm.documents import network_of
 from bootstrap.distros.kubeadm.images import check_images
 from bootstrap.distros.kubeadm.layout import CONFIG, CONTAINERD_CONFIG, effective, server_port
 from bootstrap.distros.kubeadm.machine_checks import check_machine, ignores
+from bootstrap.distros.kubeadm.packages import check_packages
 from bootstrap.distros.kubeadm.probes import KUBELET_CONF, UNFINISHED, etcd_folder, has_trace
 from bootstrap.distros.kubeadm.runtime import containerd_version, split_version
 from bootstrap.distros.kubeadm.versions import CGROUP_2, CONTAINERD_2, GRAMMAR, parse_version
@@ -38,6 +39,7 @@ def check_hosts(plan_input: PlanInput) -> list[Finding]:
         for finding in (
             *check_machine(inventory, host, facts[host.name]),
             *check_runtime(inventory, host, facts[host.name]),
+            *check_packages(inventory, host, facts[host.name]),
             *check_swap(host, facts[host.name]),
             *check_images(plan_input, host, facts[host.name], joined=has_trace(facts[host.name], KUBELET_CONF)),
         )

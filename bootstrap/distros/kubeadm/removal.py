@@ -16,6 +16,7 @@ from bootstrap.distros.kubeadm.layout import (
     SWAP_WAS_ON,
     effective,
 )
+from bootstrap.distros.kubeadm.packages import remove
 from bootstrap.distros.kubeadm.probes import etcd_folder, kubectl_on
 from bootstrap.driver import PlanInput
 from bootstrap.facts import STATE_FOLDER
@@ -117,9 +118,12 @@ def uninstall_steps(plan_input: PlanInput, host: Host) -> Iterator[Step]:
 
 def uninstall_script(plan_input: PlanInput, host: Host) -> str:
     """Everything of Kubernetes and of ours; the packaged runtime gets its own configuration back."""
+    inventory = plan_input.inventory
     ours = [a.path for a in plan_input.artifacts if a.host == host.name]
     released = effective(host, "runtime") == "release"
     runtime = [*RELEASED, *RUNTIME_FILES.values()] if released else []
+    repository = inventory.native.get("repository") or {}
+    packages = remove(str(repository.get("url") or ""))
     removed = [*LEFTOVERS, *BINARIES.values(), etcd_folder(host), *runtime, *ours, STATE_FOLDER]
     return f"""
 set -u
@@ -143,7 +147,7 @@ done
 awk '{{ print $2 }}' /proc/mounts | sort -r | while read -r place; do
   case $place in /var/lib/kubelet/*|/run/netns/cni-*|/run/containerd/io.containerd.*) umount -l "$place" 2>/dev/null || true;; esac
 done
-rm -f {KUBELET_UNIT} /etc/systemd/system/multi-user.target.wants/{SERVICE}.service /etc/systemd/system/multi-user.target.wants/bootstrap-routes.service
+{packages}rm -f {KUBELET_UNIT} /etc/systemd/system/multi-user.target.wants/{SERVICE}.service /etc/systemd/system/multi-user.target.wants/bootstrap-routes.service
 for path in {join(removed)}; do
   if mountpoint -q "$path" 2>/dev/null; then find "$path" -mindepth 1 -delete 2>/dev/null || true; else rm -rf "$path"; fi
 done

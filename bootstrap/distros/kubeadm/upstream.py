@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from bootstrap.distros.kubeadm.images import list_manifests
 from bootstrap.distros.kubeadm.layout import BINARIES, effective
+from bootstrap.distros.kubeadm.packages import uses_packages
 from bootstrap.distros.kubeadm.versions import part_version as part_version
 from bootstrap.driver import UpstreamFile
 from bootstrap.model import Inventory
@@ -25,7 +26,8 @@ def list_upstream(inventory: Inventory, arches: Sequence[str]) -> list[UpstreamF
     released = any(effective(host, "runtime") == "release" for host in inventory.hosts)
     files: list[UpstreamFile] = []
     for arch in arches:
-        files += _kubernetes(inventory, arch)
+        files += [] if uses_packages(inventory) else _programs(inventory, arch)
+        files += _image_archive(inventory, arch)
         if released:
             files += _runtime(inventory, arch)
     if not inventory.mirror:
@@ -33,11 +35,15 @@ def list_upstream(inventory: Inventory, arches: Sequence[str]) -> list[UpstreamF
     return [*files, *_network(inventory, arches)]
 
 
-def _kubernetes(inventory: Inventory, arch: str) -> Iterator[UpstreamFile]:
+def _programs(inventory: Inventory, arch: str) -> Iterator[UpstreamFile]:
     release = f"{KUBERNETES}/{inventory.version}"
     for name in BINARIES:
         url = f"{release}/bin/linux/{arch}/{name}"
         yield UpstreamFile(name, arch, url, f"{url}.sha256")
+
+
+def _image_archive(inventory: Inventory, arch: str) -> Iterator[UpstreamFile]:
+    release = f"{KUBERNETES}/{inventory.version}"
     if inventory.mirror:
         yield UpstreamFile("kubernetes-images", arch, f"{release}/kubernetes-images-{arch}.tar", None, optional=True)
 
