@@ -88,7 +88,7 @@ def check_version(state: ClusterState, expectations: Sequence[NodeExpectation]) 
     """The server that answered has a version that a controller shall have."""
     version = str(state.version.get("gitVersion") or "")
     wanted = {node.version for node in expectations if node.controls} or {node.version for node in expectations}
-    if version and version in wanted:
+    if any(is_version(version, each) for each in wanted):
         return Check("api version", ok=True, detail=version)
     return Check("api version", ok=False, detail=f"{version or 'none given'}, wanted {_join(wanted) or 'none'}")
 
@@ -166,9 +166,14 @@ def check_heartbeat(state: ClusterState, node: Raw) -> Check:
 def check_kubelet_version(node: Raw, wanted: NodeExpectation) -> Check:
     """The kubelet that reported is of the wanted version, not the one before the restart."""
     version = str(as_mapping(as_mapping(node.get("status")).get("nodeInfo")).get("kubeletVersion") or "")
-    ok = bool(version) and version == wanted.version
+    ok = is_version(version, wanted.version)
     detail = version if ok else f"{version or 'none reported'}, wanted {wanted.version}"
     return Check("kubelet version", ok, detail, subject=wanted.name)
+
+
+def is_version(found: str, wanted: str) -> bool:
+    """Whether it is the wanted version, or of the wanted minor where no patch release is named (`v1.36`)."""
+    return bool(found) and (found == wanted or (wanted.count(".") == 1 and found.startswith(f"{wanted}.")))
 
 
 def check_role(node: Raw, wanted: NodeExpectation) -> Check:

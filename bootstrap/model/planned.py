@@ -61,6 +61,7 @@ class Disruption(StrEnum):
     NONE = "none"
     RESTART = "restart"
     REINSTALL = "reinstall"
+    LOSS = "loss"  # of data that lives in the cluster
     REMOVE = "remove"
 
 

@@ -14,6 +14,7 @@ MAX_VARIANTS = 8  # hosts whose own lines are shown beside the first host's diff
 DOES = {
     Disruption.RESTART: "restarts Kubernetes on {}",
     Disruption.REINSTALL: "reinstalls Kubernetes on {}",
+    Disruption.LOSS: "loses data by a step on {}",
     Disruption.REMOVE: "removes Kubernetes from {}",
 }
 NAMES = {"apply": "plan for {}", "reset": "plan to reset {}", "remove": "plan to remove from {}"}
@@ -75,7 +76,12 @@ def _filled(plan: Plan) -> list[Stage]:
 
 def _disturbed(plan: Plan, paint: Paint) -> Iterator[str]:
     """Which hosts feel it, by name."""
-    words = {Disruption.RESTART: "restart", Disruption.REINSTALL: "reinstall", Disruption.REMOVE: "remove"}
+    words = {
+        Disruption.RESTART: "restart",
+        Disruption.REINSTALL: "reinstall",
+        Disruption.LOSS: "lose data by",
+        Disruption.REMOVE: "remove",
+    }
     found = hosts_by_disruption(plan)
     if set(found) <= {Disruption.NONE}:
         return

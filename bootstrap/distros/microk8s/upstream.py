@@ -1,9 +1,11 @@
 """What a mirror holds for MicroK8s. The store's own files are asked for by snapd, on each host. Pure."""
 
 from collections.abc import Sequence
+from posixpath import basename
 
-from bootstrap.distros.microk8s.layout import SNAP_FILES, is_offline
+from bootstrap.distros.microk8s.layout import SIDELOAD, SNAP_FILES, is_offline
 from bootstrap.driver import UpstreamFile
+from bootstrap.lock import OWN_VERSION, own_name, own_url
 from bootstrap.model import Inventory
 
 STORE = "https://snapcraft.io/microk8s"
@@ -18,8 +20,8 @@ def list_upstream(inventory: Inventory, arches: Sequence[str]) -> list[UpstreamF
     hashes are those of the mirror's files. amd64 has the plain names, as `snap download --basename` writes them.
     """
     if not (inventory.mirror or is_offline(inventory)):
-        return []
-    return [
+        return _own_files(inventory)
+    snaps = [
         UpstreamFile(
             name, arch, f"{STORE}/{inventory.version}/{file_name(name, arch)}", None, optional=not is_offline(inventory)
         )
@@ -27,6 +29,24 @@ def list_upstream(inventory: Inventory, arches: Sequence[str]) -> list[UpstreamF
         if arch in ARCHES
         for name in SNAP_FILES
     ]
+    return [*snaps, *_own_files(inventory)]
+
+
+def _own_files(inventory: Inventory) -> list[UpstreamFile]:
+    """Archives of images that lie in the repository."""
+    return [
+        UpstreamFile(own_name(path), "any", own_url(path), None, version=OWN_VERSION) for path in _archives(inventory)
+    ]
+
+
+def sideload_files(inventory: Inventory) -> list[tuple[str, str, str]]:
+    """Name and version in the lock of each archive of images, and where the snap looks for it at its install."""
+    return [(own_name(path), OWN_VERSION, f"{SIDELOAD}/{basename(path)}") for path in _archives(inventory)]
+
+
+def _archives(inventory: Inventory) -> list[str]:
+    given = inventory.native.get("sideload") or []
+    return list(dict.fromkeys(given if isinstance(given, list) else [str(given)]))
 
 
 def file_name(name: str, arch: str) -> str:

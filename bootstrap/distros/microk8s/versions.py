@@ -20,6 +20,12 @@ def parse_track(text: str) -> Series:
     return (int(match[1]), int(match[2]))
 
 
+def snap_series(version: str) -> Series | None:
+    """Major and minor of `v1.36.1`, as `snap list` shows it; None for what is no version."""
+    match = re.match(r"v?(\d+)\.(\d+)(?:\.|$)", version)
+    return (int(match[1]), int(match[2])) if match else None
+
+
 def series_of(inventory: Inventory) -> Series:
     """Major and minor of the inventory's version; the newest known where it is no track, which is told elsewhere."""
     return parse_track(inventory.version) if TRACK.fullmatch(inventory.version) else NEWEST
