@@ -95,6 +95,7 @@ def test_a_founding_whose_api_answers_did_end(tmp_path: Path) -> None:
     up = member(inventory, "one", ("one",), recorded=False, traces=("etcd", "authority", "kubelet", "unfinished"))
     made = plan(inventory, up, blank("two"), blank("three"))
     assert not any(title.startswith("undo") for title in titles(made, "one"))
+    assert "note that the join ended well, and leave no token behind" in titles(made, "one")
     assert not any(stage.title.startswith("found") for stage in made.stages)
 
 

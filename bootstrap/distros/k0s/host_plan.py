@@ -9,7 +9,7 @@ from bootstrap.distros.k0s import scripts, waits
 from bootstrap.distros.k0s.drift import load_document
 from bootstrap.distros.k0s.dynamic import find_wide_differences, keep_text, make_object
 from bootstrap.distros.k0s.host_state import HostState
-from bootstrap.distros.k0s.layout import BINARY, CONFIG, INSTALL_FLAGS, TOKEN, kind
+from bootstrap.distros.k0s.layout import BINARY, CONFIG, TOKEN, kind
 from bootstrap.distros.k0s.probes import has_trace, version_there
 from bootstrap.distros.k0s.versions import GRAMMAR, parse_version
 from bootstrap.facts import RECORD_PATH, format_record
@@ -62,9 +62,7 @@ class HostPlan(HostState):
     def _install_step(self) -> Step:
         """A host that is new is undone by the next run if this one does not end well."""
         script = scripts.install(self.host, self.unit_flags, begins=not self.is_member)
-        title = (
-            f"install the service (k0s install {kind(self.host)})"
-        )
+        title = f"install the service (k0s install {kind(self.host)})"
         reason = self.install_reason or "a mark is set, so that a try that does not end well is undone"
         disruption = Disruption.REINSTALL if self.is_member and self.is_installed else Disruption.NONE
         return self.run(title, reason, script, disruption)
@@ -152,7 +150,8 @@ class HostPlan(HostState):
 
     def settle(self) -> list[Step]:
         """What comes after `rise`."""
-        return [*self._wait_steps(), self.record_started(STARTED), *self.mark_steps(), *self.late_hooks()]
+        waits = [*self._wait_steps(), *self._finish_steps(), self.record_started(STARTED)]
+        return [*waits, *self.mark_steps(), *self.late_hooks()]
 
     def update(self) -> list[Step]:
         """Change a running host: files first, then a restart only if k0s reads them at its start."""
@@ -160,7 +159,14 @@ class HostPlan(HostState):
         steps = [*self._forget_start(), *(self._drain_steps() if drains else ()), *self._change_steps()]
         if self.start_reason:
             steps += [self._start_step(), *self._wait_steps(), self.record_started(STARTED)]
-        return [*steps, *(self._uncordon_steps() if drains else ()), *self.mark_steps(), *self.late_hooks()]
+        steps += [*(self._uncordon_steps() if drains else ()), *self._finish_steps()]
+        return [*steps, *self.mark_steps(), *self.late_hooks()]
+
+    def _finish_steps(self) -> Iterator[Step]:
+        """What a run left undone that was cut off when the host was in already."""
+        if has_trace(self.facts, "unfinished"):
+            title = "note that the join ended well, and leave no token behind"
+            yield self.run(title, "an earlier run was cut off before it", scripts.end_join())
 
     def _change_steps(self) -> Iterator[Step]:
         yield from self._file_steps()
