@@ -4,6 +4,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -35,7 +36,9 @@ func (c *controller) startClusterComponents() error {
 	if c.i.enabled("enable-dynamic-config") {
 		c.storeConfig()
 	}
-	c.DB.Ensure(controlNodes, c.controlNode())
+	if !c.disabled("autopilot") {
+		c.DB.Ensure(controlNodes, c.controlNode())
+	}
 	if c.embedded() {
 		c.ensureMember()
 	}
@@ -60,8 +63,12 @@ func (c *controller) storeConfig() {
 }
 
 func (c *controller) controlNode() kube.Object {
-	return kube.Object{"metadata": kube.Object{"name": c.node, "labels": kube.Object{"kubernetes.io/hostname": c.node, "kubernetes.io/os": "linux"},
-		"annotations": kube.Object{"k0sproject.io/autopilot-signal-version": "v2"}},
+	mode := "controller"
+	if c.workloads() {
+		mode = "controller+worker"
+	}
+	return kube.Object{"metadata": kube.Object{"name": c.node, "annotations": kube.Object{"autopilot.k0sproject.io/mode": mode},
+		"labels": kube.Object{"kubernetes.io/hostname": c.node, "kubernetes.io/os": "linux", "kubernetes.io/arch": runtime.GOARCH}},
 		"status": kube.Object{"addresses": []any{kube.Object{"type": "InternalIP", "address": c.config.Spec.API.Address}, kube.Object{"type": "Hostname", "address": c.node}},
 			"k0sVersion": version}}
 }

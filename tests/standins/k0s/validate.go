@@ -8,6 +8,8 @@ import (
 	"net"
 	"regexp"
 	"strings"
+
+	"standin/kube"
 )
 
 var (
@@ -240,6 +242,8 @@ func (k *konnectivity) validate(f *findings) {
 	f.port("agentPort", int(k.AgentPort))
 }
 
+const cgroupRefusal = "kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is unsupported and will be removed in a future release"
+
 func (s *clusterSpec) validateProfiles(f *findings) {
 	for i, profile := range s.WorkerProfiles {
 		path := fmt.Sprintf("workerProfiles[%d]", i)
@@ -257,6 +261,9 @@ func (s *clusterSpec) validateProfiles(f *findings) {
 			if _, set := values[reserved]; set {
 				f.add("%s.values.%s: Forbidden: may not be used in k0s worker profiles", path, reserved)
 			}
+		}
+		if len(profile.Values) > 0 && kube.OnCgroupV1() && values["failCgroupV1"] != false { // a kubelet would not start here
+			f.add("%s.values: Invalid value: %s", path, cgroupRefusal)
 		}
 	}
 }

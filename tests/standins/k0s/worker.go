@@ -232,7 +232,7 @@ func (w *worker) runKubelet() error {
 		return err
 	}
 	if kube.OnCgroupV1() && w.profile.kubelet["failCgroupV1"] != false {
-		go w.crashLoop("kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is unsupported and will be removed in a future release")
+		go w.crashLoop(cgroupRefusal)
 		return nil
 	}
 	if err := kube.CheckNodeLabels(w.i.list("labels")); err != nil {

@@ -142,54 +142,64 @@ func refuse(w http.ResponseWriter, code int, kind, message string, value any) {
 	answer(w, code, "error", kube.Object{"message": message, "kind": kind, "value": value}, "")
 }
 
-func (d *snapd) mux() *http.ServeMux {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v2/system-info", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, 200, "sync", kube.Object{"series": "16", "version": snapdVersion, "on-classic": true, "confinement": "partial"}, "")
-	})
-	mux.HandleFunc("GET /v2/snaps", func(w http.ResponseWriter, r *http.Request) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		list := []any{}
-		for _, name := range kube.SortedKeys(d.state.Snaps) {
-			list = append(list, d.state.Snaps[name].describe())
+func (d *snapd) mux() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		folder, name := r.URL.Path, ""
+		if words := strings.Split(r.URL.Path, "/"); len(words) == 4 {
+			folder, name = strings.Join(words[:3], "/"), words[3]
 		}
-		answer(w, 200, "sync", list, "")
+		switch r.Method + " " + folder {
+		case "GET /v2/system-info":
+			answer(w, 200, "sync", kube.Object{"series": "16", "version": snapdVersion, "on-classic": true, "confinement": "partial"}, "")
+		case "GET /v2/snaps":
+			d.tellSnaps(w, name)
+		case "POST /v2/snaps":
+			d.takeRequest(w, r, name)
+		case "GET /v2/changes":
+			d.tellChanges(w, name)
+		case "POST /v2/changes":
+			d.abort(w, name)
+		case "POST /v2/assertions":
+			d.takeAssertions(w, r)
+		default:
+			refuse(w, 404, "", "not found", nil)
+		}
 	})
-	mux.HandleFunc("GET /v2/snaps/{name}", func(w http.ResponseWriter, r *http.Request) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		found := d.state.Snaps[r.PathValue("name")]
-		if found == nil {
-			refuse(w, 404, "snap-not-found", "snap not installed", r.PathValue("name"))
+}
+
+func (d *snapd) tellSnaps(w http.ResponseWriter, name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := []any{}
+	for _, each := range kube.SortedKeys(d.state.Snaps) {
+		list = append(list, d.state.Snaps[each].describe())
+	}
+	switch found := d.state.Snaps[name]; {
+	case name == "":
+		answer(w, 200, "sync", list, "")
+	case found == nil:
+		refuse(w, 404, "snap-not-found", "snap not installed", name)
+	default:
+		answer(w, 200, "sync", found.describe(), "")
+	}
+}
+
+func (d *snapd) tellChanges(w http.ResponseWriter, id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := []any{}
+	for _, c := range d.state.Changes {
+		if c.ID == id {
+			answer(w, 200, "sync", c.describe(), "")
 			return
 		}
-		answer(w, 200, "sync", found.describe(), "")
-	})
-	mux.HandleFunc("POST /v2/snaps/{name}", d.takeRequest)
-	mux.HandleFunc("GET /v2/changes", func(w http.ResponseWriter, r *http.Request) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		list := []any{}
-		for _, c := range d.state.Changes {
-			list = append(list, c.describe())
-		}
-		answer(w, 200, "sync", list, "")
-	})
-	mux.HandleFunc("GET /v2/changes/{id}", func(w http.ResponseWriter, r *http.Request) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		for _, c := range d.state.Changes {
-			if c.ID == r.PathValue("id") {
-				answer(w, 200, "sync", c.describe(), "")
-				return
-			}
-		}
-		refuse(w, 404, "", fmt.Sprintf("cannot find change with id %q", r.PathValue("id")), nil)
-	})
-	mux.HandleFunc("POST /v2/changes/{id}", d.abort)
-	mux.HandleFunc("POST /v2/assertions", d.takeAssertions)
-	return mux
+		list = append(list, c.describe())
+	}
+	if id != "" {
+		refuse(w, 404, "", fmt.Sprintf("cannot find change with id %q", id), nil)
+		return
+	}
+	answer(w, 200, "sync", list, "")
 }
 
 func (s *installedSnap) describe() kube.Object {
@@ -228,13 +238,13 @@ func (c *change) describe() kube.Object {
 }
 
 // takeRequest begins a change, unless another one of the same snap is on its way.
-func (d *snapd) takeRequest(w http.ResponseWriter, r *http.Request) {
+func (d *snapd) takeRequest(w http.ResponseWriter, r *http.Request, name string) {
 	var wanted request
 	if err := json.NewDecoder(r.Body).Decode(&wanted); err != nil {
 		refuse(w, 400, "", err.Error(), nil)
 		return
 	}
-	wanted.Snap = r.PathValue("name")
+	wanted.Snap = name
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range d.state.Changes {
@@ -284,18 +294,18 @@ func (d *snapd) run(c *change) {
 	d.save()
 }
 
-func (d *snapd) abort(w http.ResponseWriter, r *http.Request) {
+func (d *snapd) abort(w http.ResponseWriter, id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range d.state.Changes {
-		if c.ID == r.PathValue("id") && c.Status == "Doing" {
+		if c.ID == id && c.Status == "Doing" {
 			c.Status, c.Ready = "Undone", time.Now()
 			d.save()
 			answer(w, 200, "sync", c.describe(), "")
 			return
 		}
 	}
-	refuse(w, 400, "", fmt.Sprintf("cannot abort change %s with nothing pending", r.PathValue("id")), nil)
+	refuse(w, 400, "", fmt.Sprintf("cannot abort change %s with nothing pending", id), nil)
 }
 
 func (d *snapd) takeAssertions(w http.ResponseWriter, r *http.Request) {
