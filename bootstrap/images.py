@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -36,7 +36,16 @@ class Folder:
     mode: int = 0o755
 
 
-Entry = File | Symlink | Folder
+@dataclass(frozen=True)
+class Stored:
+    """A file whose bytes are elsewhere, and only read when they are written."""
+
+    size: int  # bytes
+    open: Callable[[], BinaryIO]
+    mode: int = 0o644
+
+
+Entry = File | Symlink | Folder | Stored
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class Blob:
 
     @property
     def path(self) -> str:
-        return f"blobs/{self.digest.replace(':', '/')}"
+        return _blob_path(self.digest)
 
     def describe(self, media_type: str) -> dict[str, object]:
         """An OCI descriptor, to which more may be added."""
@@ -69,6 +78,16 @@ class Image:
     name: str
     entrypoint: tuple[str, ...]
     layers: tuple[Blob, ...]
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image that somebody else has made: its full name, and the descriptor of its manifest."""
+
+    name: str
+    media_type: str
+    digest: str
+    size: int
 
 
 def make_layer(entries: Mapping[str, Entry]) -> Blob:
@@ -99,16 +118,33 @@ def write_archive(images: Iterable[Image], architecture: str, stream: BinaryIO) 
         config = _json_blob(_configure(image, architecture))
         manifest = _json_blob(_list_blobs(config, image.layers))
         blobs += [config, manifest, *image.layers]
-        manifests.append(_reference(manifest, image.name, architecture))
-    _write_tar(stream, _lay_out(manifests, blobs))
+        manifests.append(_reference(manifest.describe(_MANIFEST), image.name, architecture))
+    _write_tar(stream, _lay_out(manifests, {blob.path: File(blob.content, 0o644) for blob in blobs}))
 
 
-def _lay_out(manifests: Sequence[object], blobs: Iterable[Blob]) -> dict[str, Entry]:
+def write_stored(
+    images: Iterable[StoredImage], architecture: str, blobs: Mapping[str, Stored], stream: BinaryIO
+) -> None:
+    """Like write_archive, from blobs by digest (`sha256:...`): manifests, configurations and layers of all images."""
+    manifests = [
+        _reference(
+            {"mediaType": image.media_type, "digest": image.digest, "size": image.size}, image.name, architecture
+        )
+        for image in sorted(images, key=lambda image: image.name)
+    ]
+    _write_tar(stream, _lay_out(manifests, {_blob_path(digest): blob for digest, blob in blobs.items()}))
+
+
+def _blob_path(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def _lay_out(manifests: Sequence[object], blobs: Mapping[str, Entry]) -> dict[str, Entry]:
     index = _json_blob({"schemaVersion": 2, "mediaType": _INDEX, "manifests": manifests})
     return {
         "oci-layout": File(b'{"imageLayoutVersion":"1.0.0"}', 0o644),
         "index.json": File(index.content, 0o644),
-        **{blob.path: File(blob.content, 0o644) for blob in blobs},
+        **blobs,
     }
 
 
@@ -130,9 +166,9 @@ def _list_blobs(config: Blob, layers: Iterable[Blob]) -> dict[str, object]:
     }
 
 
-def _reference(manifest: Blob, name: str, architecture: str) -> dict[str, object]:
+def _reference(descriptor: Mapping[str, object], name: str, architecture: str) -> dict[str, object]:
     return {
-        **manifest.describe(_MANIFEST),
+        **descriptor,
         "platform": {"architecture": architecture, "os": "linux"},
         "annotations": {
             "io.containerd.image.name": name,
@@ -160,6 +196,10 @@ def _write_tar(stream: BinaryIO, entries: Mapping[str, Entry]) -> None:
                 case File(content, mode):
                     info.mode, info.size = mode, len(content)
                     tar.addfile(info, io.BytesIO(content))
+                case Stored(size, open_bytes, mode):
+                    info.mode, info.size = mode, size
+                    with open_bytes() as content_stream:
+                        tar.addfile(info, content_stream)
 
 
 def _with_folders(entries: Mapping[str, Entry]) -> dict[str, Entry]:

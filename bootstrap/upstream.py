@@ -1,15 +1,9 @@
 """Resolves what upstream publishes into locked files: the only place that believes a checksum it was given."""
 
-import hashlib
-import http.client
-import json
-import re
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 from bootstrap.cache import hash_chunks, looks_like_a_page, read_chunks
 from bootstrap.driver import UpstreamFile
@@ -17,17 +11,9 @@ from bootstrap.errors import LockError
 from bootstrap.lock import image_of, parse_checksums
 from bootstrap.mirror import as_folder, file_name, find_in_folder, is_web, list_addresses, missing_from
 from bootstrap.model import LockedFile
-from bootstrap.web import SILENCE_SECONDS, CutError, MissingError, WebError, exists, measure, open_url, read_small
+from bootstrap.registry import read_manifest
+from bootstrap.web import CutError, MissingError, WebError, exists, measure, open_url, read_small
 
-# What a registry may answer with; whoever names none of them gets an old form, with another digest.
-MANIFEST_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-_LARGEST_MANIFEST = 4 << 20  # bytes; the specification lets registries refuse a larger manifest
-_CHALLENGE = re.compile(r'(realm|service|scope)="([^"]*)"')
 _LARGEST_CHECKSUMS = 1 << 20  # bytes
 
 Note = Callable[[str], None]
@@ -242,82 +228,3 @@ def _compare(place: str, found: tuple[str, int], expected: str | None) -> tuple[
             next_step="the mirror is damaged or mixes versions: copy the release again",
         )
     return found
-
-
-# --- container registries (github.com/opencontainers/distribution-spec, "pulling manifests") -----------
-
-
-def read_manifest(url: str) -> tuple[str, int]:
-    """sha256 and size of the index of all architectures, or of the one manifest.
-
-    Raises MissingError, WebError, CutError, and LockError where the registry names another digest.
-    """
-    body, stated = _read_manifest(url)
-    sha256 = hashlib.sha256(body).hexdigest()
-    if stated and stated != f"sha256:{sha256}":
-        raise LockError(
-            "the registry's manifest is not the one that it names",
-            where=url,
-            why=f"its bytes have sha256:{sha256}, it says {stated}",
-            next_step="a proxy may have changed it: ask again from another network",
-        )
-    return sha256, len(body)
-
-
-def _read_manifest(url: str, token: str = "") -> tuple[bytes, str]:
-    from bootstrap import __version__
-
-    headers = {"Accept": ", ".join(MANIFEST_TYPES), "User-Agent": f"bootstrap/{__version__}"}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the caller's address is http or https
-    if token:
-        request.add_unredirected_header("Authorization", f"Bearer {token}")  # it is for this registry alone
-    try:
-        return _open_manifest(request)
-    except urllib.error.HTTPError as error:
-        with error:
-            challenge = error.headers.get("WWW-Authenticate") or ""
-            if error.code == 401 and not token and challenge.startswith("Bearer "):
-                return _read_manifest(url, _ask_token(challenge, url))
-            raise _explain_status(error.code, url) from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        why = str(getattr(error, "reason", error)) or type(error).__name__
-        raise CutError("the registry can't be reached", where=url, why=why) from error
-
-
-def _open_manifest(request: urllib.request.Request) -> tuple[bytes, str]:
-    with urllib.request.urlopen(request, timeout=SILENCE_SECONDS) as answer:  # noqa: S310
-        if request.type == "https" and urlsplit(answer.url).scheme != "https":
-            raise WebError(
-                "refused a redirect from https to an unprotected address", where=request.full_url, why=answer.url
-            )
-        body = answer.read(_LARGEST_MANIFEST + 1)
-        if len(body) > _LARGEST_MANIFEST:
-            raise WebError(
-                "the manifest is too large", where=request.full_url, why=f"more than {_LARGEST_MANIFEST} bytes"
-            )
-        return body, str(answer.headers.get("Docker-Content-Digest") or "")
-
-
-def _ask_token(challenge: str, url: str) -> str:
-    """The token that a registry gives to anybody for a public image (distribution/docs/content/spec/auth/token.md)."""
-    asked = dict(_CHALLENGE.findall(challenge))
-    realm = asked.pop("realm", "")
-    if urlsplit(realm).scheme != urlsplit(url).scheme:
-        raise WebError("the registry names no place for a token that can be trusted", where=url, why=challenge)
-    try:
-        body, _ = _open_manifest(urllib.request.Request(f"{realm}?{urlencode(asked)}"))  # noqa: S310 - its scheme was looked at
-        answer = json.loads(body)
-        return str(answer.get("token") or answer["access_token"])
-    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise CutError("the registry gives no token to ask with", where=realm, why=str(error)) from error
-
-
-def _explain_status(status: int, url: str) -> WebError:
-    if status == 404:
-        return MissingError("there is no such image", where=url, why="the registry answered 404")
-    if status in (401, 403):
-        return WebError(
-            "the registry gives this image to nobody without a login", where=url, why=f"it answered {status}"
-        )
-    kind = CutError if status == 429 or status >= 500 else WebError
-    return kind("the registry does not give the manifest", where=url, why=f"it answered {status}")

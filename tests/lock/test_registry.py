@@ -9,7 +9,8 @@ from bootstrap.driver import UpstreamFile
 from bootstrap.errors import LockError
 from bootstrap.lock import format_lock, image_of, manifest_url, parse_lock
 from bootstrap.model import Lock
-from bootstrap.upstream import MANIFEST_TYPES, lock_files, read_manifest
+from bootstrap.registry import MANIFEST_TYPES, Repository, read_manifest
+from bootstrap.upstream import lock_files
 from bootstrap.web import CutError, MissingError, WebError
 
 from .file_server import FileServer, Handler, always, make_certificate, serve
@@ -172,3 +173,47 @@ def test_a_manifest_without_end_is_not_read():
 def test_a_missing_image_is_told_from_a_sick_registry():
     with serve({}, always(404)) as server, pytest.raises(MissingError, match="no such image"):
         read_manifest(server.url + PATH)
+
+
+def test_a_blob_is_streamed_and_compared_with_its_digest():
+    blob = b"layer" * 1000
+    digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+    with serve({f"/v2/pause/blobs/{digest}": blob}) as server:
+        repository = Repository(f"{server.url}/v2/pause")
+        assert b"".join(repository.read_blob(digest)) == blob
+        server.files[f"/v2/pause/blobs/{digest}"] = b"other"
+        with pytest.raises(LockError, match="not the one that was asked for"):
+            list(repository.read_blob(digest))
+
+
+def test_other_bytes_under_a_digest_are_refused_though_the_registry_names_them_rightly():
+    asked = "sha256:" + "0" * 64
+    with (
+        serve({f"/v2/pause/manifests/{asked}": INDEX}, as_registry) as server,
+        pytest.raises(LockError, match="not the"),
+    ):
+        Repository(f"{server.url}/v2/pause").read_manifest(asked)
+
+
+def test_a_token_serves_for_all_requests_until_the_registry_wants_a_new_one():
+    tokens = iter(("one", "two"))
+    current = ""
+
+    def manner(handler: Handler, content: bytes, number: int) -> bool:
+        nonlocal current
+        if handler.path.startswith("/token"):
+            current = next(tokens)
+            handler.reply(200, f'{{"token": "{current}"}}'.encode())
+        elif current and handler.headers.get("Authorization") == f"Bearer {current}":
+            as_registry(handler, content, number)
+        else:
+            handler.reply(401, b"", WWW_Authenticate=f'Bearer realm="http://{handler.headers["Host"]}/token"')
+        return True
+
+    with serve({PATH: INDEX}, manner) as server:
+        repository = Repository(f"{server.url}/v2/kube-apiserver")
+        assert {repository.read_manifest("v1.36.3").sha256 for _ in range(3)} == {DIGEST}
+        assert len(server.got()) == 5
+        current = "another"
+        assert repository.read_manifest("v1.36.3").sha256 == DIGEST
+        assert repository.token == "two"
