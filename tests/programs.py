@@ -28,14 +28,29 @@ class Supply:
     builder: Path
     folder: str  # below the cache
     words: str  # what our own build is
+    downloader: Path | None = None  # fills the same folder from the release
 
-    def build(self, *versions: str) -> Path:
-        """A mirror folder in the release's layout; built once and kept in the cache."""
-        folder = user_cache_path("bootstrap") / self.folder
+    @property
+    def cache(self) -> Path:
+        return user_cache_path("bootstrap") / self.folder
+
+    def make(self, *versions: str) -> Path:
+        """A mirror folder in the release's layout; downloaded or built once, and kept in the cache."""
+        folder = self.cache
         for version in versions:
-            command = [sys.executable, str(self.builder), "--version", version, "--output", str(folder / version)]
+            program = str(self.choose(version))
+            command = [sys.executable, program, "--version", version, "--output", str(folder / version)]
             subprocess.run(command, check=True, stdout=sys.stderr, env={"GOTOOLCHAIN": "auto", **os.environ})
         return folder
+
+    def choose(self, version: str) -> Path:
+        """The program that fills a version's folder. What was downloaded is kept where nothing can be downloaded."""
+        if self.downloader and (self.is_downloaded(version) or can_download(self.url)):
+            return self.downloader
+        return self.builder
+
+    def is_downloaded(self, version: str) -> bool:
+        return (self.cache / version / ".downloaded").is_file()
 
     def find_given(self) -> Path | None:
         """BOOTSTRAP_MIRROR, if it has this distribution's version."""
@@ -44,8 +59,8 @@ class Supply:
         return Path(given) if given and holds else None
 
     def find_mirror(self) -> Path:
-        """For tests: what is given, else what is built here."""
-        return self.find_given() or self.build(*self.versions)
+        """For tests: what is given, else what is downloaded or built here."""
+        return self.find_given() or self.make(*self.versions)
 
 
 SUPPLIES = {
@@ -55,6 +70,7 @@ SUPPLIES = {
         builder=HERE / "kubernetes" / "build.py",
         folder="kubernetes",
         words="the real Kubernetes, built from its Go modules",
+        downloader=HERE / "kubernetes" / "download.py",
     ),
     "k3s": Supply(
         versions=("v1.36.3+k3s1", "v1.36.4+k3s1"),
@@ -83,16 +99,20 @@ def can_download(url: str) -> bool:
 
 
 def find_demo_mirror(supply: Supply) -> str:
-    """A folder; nothing where the programs can be downloaded."""
+    """A folder; nothing where hosts get what the lock says from the release itself."""
     given = supply.find_given()
     if given:
         return str(given)
-    return "" if can_download(supply.url) else str(supply.build(supply.versions[0]))
+    if not supply.downloader and can_download(supply.url):
+        return ""
+    return str(supply.make(supply.versions[0]))
 
 
 def describe(supply: Supply) -> str:
     given = supply.find_given()
-    return f"what the mirror {given} holds" if given else supply.words
+    if given:
+        return f"what the mirror {given} holds"
+    return "the release itself, downloaded" if supply.is_downloaded(supply.versions[0]) else supply.words
 
 
 def main() -> None:

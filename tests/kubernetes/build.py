@@ -138,7 +138,8 @@ def fingerprint(release: Release) -> str:
 
 def list_sources() -> list[Path]:
     patterns = ("go.mod", "go.sum", "*.py", "*.c", "*/*.go", "*/go.mod", "*/go.sum")
-    return sorted([path for pattern in patterns for path in HERE.glob(pattern)] + [ROOT / "bootstrap/images.py"])
+    found = {path for pattern in patterns for path in HERE.glob(pattern)} - {HERE / "download.py"}
+    return sorted([*found, ROOT / "bootstrap/images.py"])
 
 
 @contextlib.contextmanager
@@ -160,6 +161,7 @@ def locked(folder: Path) -> Iterator[None]:
 def publish(release: Release, sources: Sequence[str]) -> None:
     """Puts the finished files into their places; the old stamp goes first, the new one comes last."""
     release.stamp.unlink(missing_ok=True)
+    (release.output / ".downloaded").unlink(missing_ok=True)  # another program's stamp for the same files
     for file in release.files:
         place = release.output / file
         place.parent.mkdir(parents=True, exist_ok=True)
