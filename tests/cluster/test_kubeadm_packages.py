@@ -112,6 +112,7 @@ def test_a_reset_takes_packages_and_repository_away(home: Repository) -> None:
         "/var/lib/dpkg",
         "/var/lib/apt/extended_states",
         "/var/lib/apt/lists/lock",
+        "/var/lib/apt/lists/auxfiles",
         "/var/lib/apt/lists/partial",
     )
     after = tree(home.hosts, "h1")

@@ -1,5 +1,6 @@
 """kubeadm, kubelet and kubectl from the host's package manager: what is planned, refused, set up and taken away."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from bootstrap.model import Finding, Lock, LockedFile, Put, Run, Step
 from bootstrap.render import render
 
 from .bad_hosts import good
-from .inventories import load
+from .inventories import HEAD, load
+from .test_planning import member
 
 DRIVER = find_driver("kubeadm")
 VERSION = "v1.36.3"
@@ -169,6 +171,7 @@ def test_apt_installs_one_version_and_holds_it(tmp_path: Path) -> None:
     assert f"Dir::Etc::sourcelist={FILES['apt'][0]}" in text
     assert "apt-mark hold kubeadm kubelet kubectl" in text
     assert f">>{packages.BROUGHT}" in text
+    assert subprocess.run(["sh", "-n"], input=text, text=True).returncode == 0
 
 
 def test_without_a_repository_of_its_own_all_of_the_hosts_are_read(tmp_path: Path) -> None:
@@ -181,6 +184,20 @@ def test_dnf_installs_one_version_past_the_exclusion_that_holds_it(tmp_path: Pat
     step = install_step(draft(tmp_path, Packages("dnf", {}), os="fedora 43"))
     assert step.title == "install and hold kubeadm, kubelet, kubectl 1.36.3-* (dnf)"
     assert "--disableexcludes=all install kubeadm-1.36.3 kubelet-1.36.3 kubectl-1.36.3" in script(step)
+
+
+def test_a_member_gets_other_packages_before_it_goes_to_another_version(tmp_path: Path) -> None:
+    hosts = "hosts:\n  one: {address: 192.168.1.11, role: controller+worker}\n"
+    inventory = load(tmp_path, OWN, head=HEAD.replace(VERSION, "v1.36.4"), hosts=hosts)
+    one = member("one", "one", packages=DONE)
+    locked = Lock()
+    artifacts = render(inventory, DRIVER.templates(inventory, {"one": one}, locked))
+    plan = DRIVER.plan_apply(PlanInput(inventory, artifacts, {"one": one}, locked, {}))
+    planned = {step.title: step for stage in plan.stages for step in stage.steps}
+    titles = list(planned)
+    install = "install and hold kubeadm, kubelet, kubectl 1.36.4-1.1 (apt)"
+    assert titles.index(install) < titles.index("go to v1.36.4 (kubeadm upgrade apply)")
+    assert planned[install].reason.startswith("kubeadm is 1.36.3-1.1; kubelet is 1.36.3-1.1")
 
 
 def test_a_reset_takes_away_what_was_brought_and_the_lists(tmp_path: Path) -> None:

@@ -160,15 +160,18 @@ systemctl daemon-reload
 
 
 def _install_apt(bare: str, *, own_repository: bool) -> str:
-    """The host's other repositories are read as they are: one of them that can't be reached is no hindrance."""
+    """The host's other repositories are read anew only for dependencies that their lists lack: else one of them that
+    can't be reached would be a hindrance.
+    """
     only = f"-o Dir::Etc::sourcelist={FILES['apt'][0]} -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any "
     return f"""export DEBIAN_FRONTEND=noninteractive
 apt-get -q -o DPkg::Lock::Timeout=120 {only if own_repository else ""}update
 exact=$(apt-cache madison kubeadm | awk -F '[| ]+' -v start='{bare}-' 'index($3, start) == 1 {{ print $3; exit }}')
 [ -n "$exact" ] || fail "no repository has kubeadm {bare}: there are $(apt-cache madison kubeadm | awk -F '[| ]+' '{{ printf "%s ", $3 }}')"
 wanted="{" ".join(f"{name}=$exact" for name in NAMES)}"
-apt-get -s --no-install-recommends --allow-change-held-packages --allow-downgrades install $wanted |
-  awk '$1 == "Inst" && $3 !~ /^\\[/ {{ print $2 }}' >>{BROUGHT}
+simulate() {{ apt-get -s --no-install-recommends --allow-change-held-packages --allow-downgrades install $wanted; }}
+simulate >/dev/null 2>&1 || apt-get -q -o DPkg::Lock::Timeout=120 update
+simulate | awk '$1 == "Inst" && $3 !~ /^\\[/ {{ print $2 }}' >>{BROUGHT}
 apt-get -q -y -o DPkg::Lock::Timeout=120 -o APT::Keep-Downloaded-Packages=false --no-install-recommends \\
   --allow-change-held-packages --allow-downgrades install $wanted
 apt-mark hold {join(NAMES)} >/dev/null"""
