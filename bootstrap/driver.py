@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from bootstrap.model import Artifact, Facts, Finding, Host, Inventory, Lock, Plan, Probe, Secret
+    from bootstrap.model import Artifact, Check, Facts, Finding, Host, Inventory, Lock, Plan, Probe, Secret
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,10 @@ class Driver(Protocol):
 
     def brings_network(self, inventory: Inventory) -> bool:
         """False when the CNI comes from elsewhere: Nodes are then expected to be NotReady until it is there."""
+        ...
+
+    def check_facts(self, inventory: Inventory, facts: Facts) -> Sequence[Check]:
+        """What the Kubernetes API can't tell of the hosts; empty where it tells all."""
         ...
 
     def deep_tools(self, host: Host) -> DeepTools:

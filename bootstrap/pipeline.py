@@ -162,7 +162,7 @@ def verify(session: Session, facts: Facts, deadline: float, *, looks: int = 2) -
     if text is None:
         return (model.Check("kubeconfig", ok=False, detail="no controller that can be reached has one"),)
     inventory, driver = session.inventory, session.driver
-    return verify_cluster(
+    checks = verify_cluster(
         inventory,
         driver.expect_nodes(inventory),
         lambda: open_api(text),
@@ -170,6 +170,7 @@ def verify(session: Session, facts: Facts, deadline: float, *, looks: int = 2) -
         workloads=driver.workloads(inventory),
         network_comes_later=not driver.brings_network(inventory),
     )
+    return (*checks, *driver.check_facts(inventory, facts))
 
 
 def verify_deep(session: Session, facts: Facts, deadline: float, say: Callable[[str], None]) -> tuple[Check, ...]:

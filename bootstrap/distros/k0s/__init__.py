@@ -19,7 +19,7 @@ from bootstrap.distros.k0s.layout import (
 from bootstrap.driver import DeepTools, NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
 
 if TYPE_CHECKING:
-    from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
+    from bootstrap.model import Check, Facts, Finding, Host, Inventory, Lock, Plan, Probe
 
 
 class K0s:
@@ -97,6 +97,9 @@ class K0s:
     def brings_network(self, inventory: Inventory) -> bool:
         """False with `provider: custom`: Nodes are then expected to be NotReady until a CNI is there."""
         return bool(lookup(inventory.native, "config", "network", "provider") != "custom")
+
+    def check_facts(self, inventory: Inventory, facts: Facts) -> Sequence[Check]:  # noqa: ARG002 - the API tells all
+        return ()
 
     def deep_tools(self, host: Host) -> DeepTools:
         """BINARY is static, and acts as kubectl when it is called by that name."""

@@ -11,7 +11,7 @@ from bootstrap.distros.k3s.layout import BINARY, CONFIG, KUBECONFIG, data_folder
 from bootstrap.driver import DeepTools, NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
 
 if TYPE_CHECKING:
-    from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
+    from bootstrap.model import Check, Facts, Finding, Host, Inventory, Lock, Plan, Probe
 
 RELEASES = "https://github.com/k3s-io/k3s/releases/download"
 SCRIPTS = "https://raw.githubusercontent.com/k3s-io/k3s"
@@ -108,6 +108,9 @@ class K3s:
     def brings_network(self, inventory: Inventory) -> bool:
         """False when the CNI comes from elsewhere: Nodes are then expected to be NotReady until it is there."""
         return all(effective(host).get("flannel-backend") != "none" for host in inventory.controllers)
+
+    def check_facts(self, inventory: Inventory, facts: Facts) -> Sequence[Check]:  # noqa: ARG002 - the API tells all
+        return ()
 
     def deep_tools(self, host: Host) -> DeepTools:
         """BINARY unpacks the real program, which is static, below its data folder."""

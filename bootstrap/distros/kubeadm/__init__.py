@@ -10,7 +10,7 @@ from bootstrap.distros.kubeadm.layout import server_port
 from bootstrap.driver import DeepTools, NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
 
 if TYPE_CHECKING:
-    from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
+    from bootstrap.model import Check, Facts, Finding, Host, Inventory, Lock, Plan, Probe
 
 
 class Kubeadm:
@@ -88,6 +88,9 @@ class Kubeadm:
     def brings_network(self, inventory: Inventory) -> bool:
         """False with `cni: none`: Nodes are then expected to be NotReady until one is there."""
         return bool(inventory.native.get("cni") != "none")
+
+    def check_facts(self, inventory: Inventory, facts: Facts) -> Sequence[Check]:  # noqa: ARG002 - the API tells all
+        return ()
 
     def deep_tools(self, host: Host) -> DeepTools:  # noqa: ARG002 - the same on every host
         from bootstrap.distros.kubeadm.layout import ADMIN, KUBECTL, PKI

@@ -19,7 +19,7 @@ from bootstrap.distros.microk8s.layout import (
 from bootstrap.driver import DeepTools, NativeProblem, NodeExpectation, PlanInput, TemplateUse, UpstreamFile
 
 if TYPE_CHECKING:
-    from bootstrap.model import Facts, Finding, Host, Inventory, Lock, Plan, Probe
+    from bootstrap.model import Check, Facts, Finding, Host, Inventory, Lock, Plan, Probe
 
 
 class Microk8s:
@@ -94,6 +94,11 @@ class Microk8s:
 
     def brings_network(self, inventory: Inventory) -> bool:  # noqa: ARG002 - Calico, flannel or kube-ovn
         return True
+
+    def check_facts(self, inventory: Inventory, facts: Facts) -> Sequence[Check]:
+        from bootstrap.distros.microk8s.checks import check_facts
+
+        return check_facts(inventory, facts)
 
     def deep_tools(self, host: Host) -> DeepTools:  # noqa: ARG002 - the same on every host
         return DeepTools(

@@ -14,6 +14,7 @@ from bootstrap.model import Disruption, Put, Record, Run, Step
 from bootstrap.plan import fetch_step, put_steps
 from bootstrap.shell import quote
 
+VOTERS = 3  # dqlite has so many of any number of members
 IN_FORCE = "note what is in force here"
 TOKEN = "join_token"  # noqa: S105 - the name under which the run keeps it
 
@@ -144,13 +145,22 @@ class HostPlan(HostState):
     def _join_waits(self) -> Iterator[Step]:
         """A join that tells of success proves nothing: the host itself is looked at, then who was there before it."""
         yield from self._own_wait("a join that tells of success proves nothing")
-        asked = self.cluster.founder
-        address = (
-            self.cluster.address(self.host) if self.host.role.controls and is_ha(self.plan_input.inventory) else ""
-        )
-        title = "wait until the cluster counts it in: node ready" + (", listed by dqlite" if address else "")
-        wait = waits.wait_for_node(self.host, self.minor, address)
-        yield self.step(title, f"{asked.name} decides", wait, on=asked.name)
+        asked = self.cluster.founder.name
+        if self.host.role.controls and is_ha(self.plan_input.inventory):
+            title = "wait until the cluster counts it in: node ready, listed by dqlite"
+            wait = waits.wait_for_member(self.host, self.minor, self.cluster.address(self.host), self._voters_then)
+        else:
+            title = "wait until the cluster counts it in: node ready"
+            wait = waits.wait_for_node(self.host, self.minor)
+        yield self.step(title, f"{asked} decides", wait, on=asked)
+
+    @property
+    def _voters_then(self) -> int:
+        """How many voters dqlite has once this controller is in; those that come after it are not yet."""
+        names = [host.name for host in self.cluster.controllers]
+        before = names[: names.index(self.host.name) + 1]
+        there = {self.cluster.founder.name, *before, *(host.name for host in self.cluster.members)}
+        return min(VOTERS, len(there))
 
     def _own_wait(self, reason: str) -> Iterator[Step]:
         if self.host.role.controls:

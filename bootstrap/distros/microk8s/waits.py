@@ -86,10 +86,14 @@ has Ready || {{ echo "node {node} is not Ready"; exit 1; }}
 """
 
 
-def _member_check(address: str) -> str:
-    asked = f"timeout 90 {MICROK8S} status --format yaml </dev/null 2>/dev/null"
-    listed = quote(f"address: {address}:{DQLITE_PORT}")
-    return f'{asked} | grep -qF {listed} || {{ echo "dqlite does not list {address} yet"; exit 1; }}\n'
+def _member_check(address: str, voters: int) -> str:
+    """dqlite gives roles some time after a join."""
+    return f"""
+text=$(timeout 90 {MICROK8S} status --format yaml </dev/null 2>/dev/null)
+printf '%s' "$text" | grep -qF {quote(f"address: {address}:{DQLITE_PORT}")} || {{ echo "dqlite does not list {address} yet"; exit 1; }}
+found=$(printf '%s\\n' "$text" | grep -c 'role: voter')
+[ "$found" -ge {voters} ] || {{ echo "dqlite has $found voters, and should have {voters}"; exit 1; }}
+"""
 
 
 def wait_for_controller(host: Host, minor: str) -> Wait:
@@ -109,10 +113,15 @@ def wait_for_services(host: Host) -> Wait:
     return Wait(PRELUDE + _services_check(services(host)), START_DEADLINE, explain(host))
 
 
-def wait_for_node(host: Host, minor: str, address: str = "") -> Wait:
-    """Asked on a controller that was there before: the Node is Ready, and dqlite lists `address`, where one is given."""
-    script = PRELUDE + _node_check(KUBECTL, host.name, minor)
-    return Wait(script + (_member_check(address) if address else ""), NODE_DEADLINE, explain(host))
+def wait_for_node(host: Host, minor: str) -> Wait:
+    """Asked on a controller that was there before: the Node is Ready."""
+    return Wait(PRELUDE + _node_check(KUBECTL, host.name, minor), NODE_DEADLINE, explain(host))
+
+
+def wait_for_member(host: Host, minor: str, address: str, voters: int) -> Wait:
+    """Asked there too: the Node is Ready, dqlite lists it, and has its voters."""
+    script = PRELUDE + _node_check(KUBECTL, host.name, minor) + _member_check(address, voters)
+    return Wait(script, NODE_DEADLINE, explain(host))
 
 
 # --- add-ons -------------------------------------------------------------------------------------
