@@ -191,6 +191,11 @@ class Leaving:
     def is_seen(self, cluster: ControlPlane) -> bool:
         return self.host is not None and self.name in cluster.plan_input.facts
 
+    def can_be_drained(self, cluster: ControlPlane) -> bool:
+        """False on a host that is dead: nobody there confirms that a pod has ended, and its pods go with its Node."""
+        node = (cluster.nodes or {}).get(self.name) or {}
+        return is_ready(node) and self.name not in cluster.plan_input.unreachable
+
 
 def find_leaving(cluster: ControlPlane, name: str) -> Leaving:
     """Raises PlanRefusedError when nobody can let it go, or the cluster would not survive it."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -334,10 +333,10 @@ def shared_probes(paths: Sequence[str], binaries: Sequence[str], units: Sequence
     )
 
 
-def make_host_facts(host: str, answers: Mapping[str, Any], *, now: float | None = None) -> HostFacts:
-    """HostFacts from the probes' parsed answers; `now` is the operator's clock (epoch seconds) at the probe."""
+def make_host_facts(host: str, answers: Mapping[str, Any], *, asked: tuple[float, float]) -> HostFacts:
+    """HostFacts from the probes' parsed answers; `asked` is the operator's clock (epoch seconds) before and after."""
     system = dict(answers["system"])
-    system["clock_offset"] = system["clock_offset"] - (time.time() if now is None else now)
+    system["clock_offset"] = measure_offset(system["clock_offset"], *asked)
     shared = {"system", "distributions", "record", "files", "binaries", "units"}
     return model.HostFacts(
         host=host,
@@ -348,6 +347,16 @@ def make_host_facts(host: str, answers: Mapping[str, Any], *, now: float | None 
         units=answers["units"],
         values={name: value for name, value in answers.items() if name not in shared},
     )
+
+
+def measure_offset(clock: float, before: float, after: float) -> float:
+    """How far a host's clock is surely off, in seconds, when it said `clock` (whole seconds) at some time between the two.
+
+    A busy host may take half a minute to answer: that is no fault of its clock.
+    """
+    if clock + 1 < before:
+        return clock + 1 - before
+    return max(clock - after, 0.0)
 
 
 def parse_items(text: str) -> Mapping[str, Any] | None:

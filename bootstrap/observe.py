@@ -43,9 +43,9 @@ def observe_host(transport: Transport, probes: Sequence[Probe]) -> HostFacts:
     mark = f"bootstrap-{secrets.token_hex(8)}"
     started = time.time()
     result = transport.run(write_script(probes, mark), deadline=PROBE_DEADLINE)
-    now = (started + time.time()) / 2
+    asked = (started, time.time())
     try:
-        return make_host_facts(transport.host, read_answers(probes, mark, result.stdout), now=now)
+        return make_host_facts(transport.host, read_answers(probes, mark, result.stdout), asked=asked)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         last = (result.stderr or result.stdout).strip().splitlines()[-1:]
         raise TransportError(

@@ -103,7 +103,7 @@ class Vault:
             found = found[part]
         if not isinstance(found, str):
             raise SecretProblem(f"`{key}` in `{self.secrets}` is not text", "write its value in quotes")
-        return found
+        return found.rstrip("\r\n")  # a block of YAML ends with a line end, as a file does
 
     def open_secrets(self) -> Mapping[str, Any]:
         if self.opened is None:

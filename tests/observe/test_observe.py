@@ -183,9 +183,20 @@ def test_no_host_is_no_fact() -> None:
     assert observe(lambda name: answering(""), {}) == ({}, {})
 
 
-def test_the_clock_is_compared_with_the_middle_of_the_look() -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "offset"),
+    [
+        (0.0, 0.2, 0.0),  # within the look
+        (0.9, 1.1, 0.0),  # whole seconds: the clock may be almost a second further
+        (-40.0, 3.0, 0.0),  # a look that took long says nothing against the clock
+        (31.0, 32.0, -30.0),
+        (-60.0, -20.0, 20.0),
+    ],
+)
+def test_only_what_is_surely_off_counts_against_a_clock(before, after, offset) -> None:
     answers = read_answers(all_probes(), MARK, (RECORDED / "debian-fresh.txt").read_text())
-    assert make_host_facts("h1", answers, now=1795582744.0 + 30).clock_offset == -30.0
+    now = 1795582744.0
+    assert make_host_facts("h1", answers, asked=(now + before, now + after)).clock_offset == offset
 
 
 # --- records and leases --------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def read(name: str) -> HostFacts:
     host = make_host("h2" if "agent" in name else "h1", HOSTS[name], 11)
     probes = find_driver("k3s").probes(make_inventory_of(host), host)
     text = (RECORDED / f"{name}.txt").read_text()
-    return make_host_facts(host.name, read_answers(probes, MARK, text), now=1795582744.0)
+    return make_host_facts(host.name, read_answers(probes, MARK, text), asked=(1795582744.0, 1795582744.0))
 
 
 def make_inventory_of(host):

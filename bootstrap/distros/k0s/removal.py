@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bootstrap.control_plane import Leaving, find_leaving, is_ready, plan_leaving
+from bootstrap.control_plane import Leaving, find_leaving, plan_leaving
 from bootstrap.distros.k0s import scripts
 from bootstrap.distros.k0s.cluster import Cluster
 from bootstrap.distros.k0s.layout import BINARY, FOLDER, data_folder, environment_path, kubelet_folder
@@ -119,8 +119,7 @@ def plan_remove(plan_input: PlanInput, name: str) -> Plan:
 def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
     name, host, asked = leaving.name, leaving.host, leaving.asked
     subject = host or Host(name, asked.connection)
-    # On a host that is dead nobody confirms that a pod has ended: its pods go with its Node.
-    if is_ready((cluster.nodes or {}).get(name) or {}) and name not in cluster.plan_input.unreachable:
+    if leaving.can_be_drained(cluster):
         reason = "its pods shall go elsewhere first"
         yield _step(subject, "drain the node", reason, scripts.drain(asked, name), 390.0, asked.name)
     member, address = _find_member(cluster, leaving)

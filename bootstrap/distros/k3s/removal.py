@@ -117,7 +117,7 @@ def plan_remove(plan_input: PlanInput, name: str) -> Plan:
 def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
     name, host, asked = leaving.name, leaving.host, leaving.asked.name
     node, kubectl = quote(name), join(KUBECTL)
-    if name in (cluster.nodes or {}):
+    if leaving.can_be_drained(cluster):
         drain = f"{KUBECTL_PRELUDE}{kubectl} cordon {node}\ntimeout 300 {kubectl} drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=240s\n"
         yield Step(
             name,

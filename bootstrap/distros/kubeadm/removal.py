@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bootstrap.control_plane import Leaving, find_leaving, is_ready, plan_leaving
+from bootstrap.control_plane import Leaving, find_leaving, plan_leaving
 from bootstrap.distros.kubeadm import scripts
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.host_state import CONFIG_BEFORE, WAS_DISABLED
@@ -180,8 +180,7 @@ def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
     def asked_step(title: str, reason: str, script: str, deadline: float) -> Step:
         return Step(name, title, reason, Run(script, deadline=deadline), on=asked.name, disruption=Disruption.REMOVE)
 
-    # On a host that is dead nobody confirms that a pod has ended: its pods go with its Node.
-    if is_ready((cluster.nodes or {}).get(name) or {}) and name not in cluster.plan_input.unreachable:
+    if leaving.can_be_drained(cluster):
         yield asked_step("drain the node", "its pods shall go elsewhere first", scripts.drain(kubectl, name), 330.0)
     reachable = leaving.is_seen(cluster)
     if reachable:
