@@ -72,7 +72,7 @@ func listImages(i *invocation) error {
 	if err != nil {
 		return fmt.Errorf("failed to get config: %w", err)
 	}
-	images := []string{"coredns:1.14.6-k0s.0", "apiserver-network-proxy-agent:v0.36.0-k0s.0", "kube-proxy:v1.36.3-1", "metrics-server:v0.9.0-k0s.0", "pause:3.10.2-0"}
+	images := []string{"pause:3.10.2-0", "apiserver-network-proxy-agent:v0.36.0-k0s.0", "kube-proxy:v1.36.3-1", "coredns:1.14.6-k0s.0", "metrics-server:v0.9.0-k0s.0"}
 	network := config.Spec.Network.Provider
 	if network == "kuberouter" || i.enabled("all") {
 		images = append(images, "cni-node:v1.9.1-k0s.1", "kube-router:v2.10.0-iptables1.8.13-k0s.1")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -143,7 +144,7 @@ func runSysinfo(i *invocation) error {
 		}
 	case "json":
 		out, _ := json.MarshalIndent(found, "", "  ")
-		fmt.Println(string(out))
+		os.Stdout.Write(out) // without a line end
 	case "yaml":
 		var text strings.Builder
 		kube.WriteYAML(&text, kube.Clone(found), "")
