@@ -13,6 +13,7 @@ from .world import (
     ADDRESSES,
     HEAD,
     HIGH,
+    SMALL,
     blank,
     change,
     find,
@@ -67,6 +68,18 @@ def test_kubelets_arguments_are_put_in_place_after_a_join_which_overwrites_them(
     inventory = load(tmp_path, "microk8s: {args: {kubelet: {--max-pods: '90'}}}\n")
     names = titles(plan(inventory, blank("one"), blank("two")), "two")
     assert names.index("see that its arguments stand in their files") > names.index("join as a worker (microk8s join)")
+
+
+def test_a_join_brings_arguments_of_the_host_that_was_asked_which_are_taken_back(tmp_path: Path) -> None:
+    hosts = SMALL.replace("role: controller+worker", "role: controller+worker, node_address: 192.168.1.11")
+    inventory = load(tmp_path, hosts=hosts)
+    made = plan(inventory, blank("one"), blank("two"))
+    names = titles(made, "two")
+    put, wait = names.index("see that its arguments stand in their files"), names.index("wait until its services run")
+    assert put < wait, "a kubelet with another's address never comes up"
+    (step,) = [each for each in steps(made, "two") if "arguments stand" in each.title]
+    assert isinstance(step.action, Run)
+    assert "~--node-ip\n" in str(step.action.stdin)
 
 
 def test_a_join_token_reaches_no_plan_and_no_argument_of_ours(tmp_path: Path) -> None:
@@ -256,7 +269,7 @@ def test_keys_of_the_launch_configuration_are_handed_over_again(tmp_path: Path) 
     found = members(load(tmp_path))
     made = plan(load(tmp_path, "microk8s: {fragment: {extraKubeliteEnv: {GODEBUG: x}}}\n"), *found)
     names = titles(made, "two")
-    assert names.index("hand the launch configuration over (snap set)") > names.index("write /etc/microk8s.yaml")
+    assert names.index("hand the launch configuration over again") > names.index("write /etc/microk8s.yaml")
     assert "wait until the launch configuration is applied" in names
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bootstrap.control_plane import is_running
 from bootstrap.distros.microk8s import scripts, waits
 from bootstrap.distros.microk8s.addons import Chosen, split_name
 from bootstrap.distros.microk8s.host_state import ADDON, HostState
@@ -35,8 +36,11 @@ class HostPlan(HostState):
         if not self.is_installed or self.needs_purge:
             yield from self._bring_steps()
             yield self._snap_step()
-        elif self.hold_reason:
-            yield self._hold_step()
+        else:
+            if not is_running(self.facts, self.cluster.service):
+                yield self.run("start MicroK8s", "its services do not run", scripts.start(), deadline=300.0)
+            if self.hold_reason:
+                yield self._hold_step()
         if self.needs_purge or not has_trace(self.facts, "launched"):
             reason = "snap ends well before its agent has read it, and a failure there is in a journal alone"
             yield self.step("wait until the launch configuration is applied", reason, waits.wait_for_launch())
@@ -46,7 +50,7 @@ class HostPlan(HostState):
     def _begin_steps(self) -> Iterator[Step]:
         """The record is begun first: what follows is ours to undo, should it not end well."""
         begun = Record(self.plan_input.inventory.cluster)
-        if self.facts.record != begun:
+        if self.needs_purge or self.facts.record != begun:
             reason = "what follows may be undone by the next run, if it does not end well"
             yield self.step("begin the record of this host", reason, Put(RECORD_PATH, format_record(begun), "0600"))
         if self.needs_purge:
@@ -124,10 +128,9 @@ class HostPlan(HostState):
             *self.hooks("before-join"),
             *self._forget_steps(),
             self._join_step(),
-            *self._join_waits(),
             *self._new_arguments(),
+            *self._join_waits(),
             *self._registry_steps(),
-            *self._own_wait("its services may have been restarted"),
             *self._node_addon_steps(),
             *self.mark_steps(),
             self.record_started(IN_FORCE),
@@ -188,14 +191,17 @@ class HostPlan(HostState):
 
     def _new_arguments(self) -> Iterator[Step]:
         """A join takes kubelet's arguments from the node that it asked; after an install there may be nothing to do."""
-        if not self.fragments:
+        lines = dict(self.fragments)
+        if not self.is_founder and self.foreign_arguments:
+            lines["kubelet"] = [*lines.get("kubelet", []), *(f"~{name}" for name in self.foreign_arguments)]
+        if not lines:
             return
         reason = (
             "the launch configuration has set them, which is looked at"
             if self.is_founder
             else "a join takes kubelet's arguments from another node"
         )
-        action = Run(scripts.put_arguments(), stdin=arguments_input(self.fragments), deadline=600.0)
+        action = Run(scripts.put_arguments(), stdin=arguments_input(lines), deadline=600.0)
         yield self.step("see that its arguments stand in their files", reason, action)
 
     def _registry_steps(self) -> Iterator[Step]:
@@ -306,12 +312,12 @@ class HostPlan(HostState):
 
     def _launch_steps(self) -> Iterator[Step]:
         if self.launch_reason:
-            script = scripts.set_launch_configuration()
-            yield self.run(
-                "hand the launch configuration over (snap set)", self.launch_reason, script, Disruption.RESTART
-            )
+            title, script = "hand the launch configuration over again", scripts.hand_over()
+            yield self.run(title, self.launch_reason, script, Disruption.RESTART)
             reason = "only the agent's journal tells when it can't"
-            yield self.step("wait until the launch configuration is applied", reason, waits.wait_for_set())
+            yield self.step(
+                "wait until the launch configuration is applied", reason, waits.wait_for_launch(scripts.HANDED_OVER)
+            )
 
     # --- add-ons of one node -----------------------------------------------------------------
 

@@ -9,7 +9,13 @@ from bootstrap.control_plane import is_running
 from bootstrap.distros.microk8s.addons import Chosen, choose_addons
 from bootstrap.distros.microk8s.cluster import Cluster, is_installed, is_ours
 from bootstrap.distros.microk8s.documents import api_names
-from bootstrap.distros.microk8s.drift import certificate_names, find_differences, fragment_lines, stale_names
+from bootstrap.distros.microk8s.drift import (
+    certificate_names,
+    find_differences,
+    fragment_lines,
+    name_of,
+    stale_names,
+)
 from bootstrap.distros.microk8s.layout import (
     ARGS,
     CURRENT,
@@ -192,6 +198,14 @@ class HostState(Membership[Cluster]):
             if before is not None and self.is_member:
                 found[file] = stale_names(before.content or "", self.fragments.get(file, []))
         return {file: names for file, names in found.items() if names}
+
+    @cached_property
+    def foreign_arguments(self) -> tuple[str, ...]:
+        """Arguments of kubelet that the inventory gives other hosts: a join brings them, such as another's `--node-ip`."""
+        path = f"{FRAGMENTS}/kubelet"
+        lines = (line for a in self.plan_input.artifacts if a.path == path for line in fragment_lines(a.content))
+        own = {name_of(line) for line in self.fragments.get("kubelet", ())}
+        return tuple(dict.fromkeys(name for line in lines if (name := name_of(line)) not in own))
 
     @cached_property
     def argument_differences(self) -> Mapping[str, list[str]]:

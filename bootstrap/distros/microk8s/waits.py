@@ -12,7 +12,6 @@ from bootstrap.distros.microk8s.layout import (
     services,
     unit,
 )
-from bootstrap.distros.microk8s.scripts import SET_APPLIED
 from bootstrap.model import Host, Wait
 from bootstrap.plan import KUBECTL_PRELUDE
 from bootstrap.shell import join, quote
@@ -52,10 +51,6 @@ def wait_for_launch(path: str = LAUNCH_APPLIED) -> Wait:
     """The agent has applied the launch configuration: before that, its restarts would meet ours."""
     script = f'[ -e {path} ] || {{ echo "the launch configuration is not applied yet"; exit 1; }}\n'
     return Wait(script, LAUNCH_DEADLINE, explain_launch())
-
-
-def wait_for_set() -> Wait:
-    return wait_for_launch(SET_APPLIED)
 
 
 def _services_check(wanted: Sequence[str]) -> str:
