@@ -47,7 +47,7 @@ CONFIGURATIONS = read_cases("configurations.yaml", words=("config", "validate", 
 def standin() -> Path:
     if shutil.which("go") is None and not Path("/usr/local/go/bin/go").is_file():
         pytest.skip("no Go compiler: the stand-in for k0s can't be built")
-    return SUPPLY.build(VERSION) / NAME
+    return SUPPLY.make(VERSION) / NAME
 
 
 def real() -> Path:
