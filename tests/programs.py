@@ -86,6 +86,13 @@ SUPPLIES = {
         folder="standins/k0s",
         words="a STAND-IN for k0s (a mirror folder in BOOTSTRAP_MIRROR brings the real one)",
     ),
+    "microk8s": Supply(
+        versions=("1.36", "1.37"),
+        url="https://snapcraft.io/microk8s",
+        builder=HERE / "standins" / "microk8s" / "build.py",
+        folder="standins/microk8s",
+        words="a STAND-IN for snap and MicroK8s (a mirror folder in BOOTSTRAP_MIRROR brings the real one)",
+    ),
 }
 
 
