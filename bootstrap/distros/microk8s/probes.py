@@ -68,7 +68,7 @@ def make_probes(inventory: Inventory, host: Host, paths: tuple[str, ...]) -> tup
         *shared_probes(files, (), SERVICES),
         Probe("snapd", SNAPD_SCRIPT, parse_snapd),
         Probe("traces", traces_script(), lambda text: tuple(text.split())),
-        Probe("ca", f"cat {AUTHORITY} 2>/dev/null || true", lambda text: text.strip()),
+        Probe("ca", AUTHORITY_SCRIPT, lambda text: text.strip()),
     )
     if not host.role.controls:
         return probes
@@ -152,7 +152,12 @@ def has_trace(facts: HostFacts, word: str) -> bool:
     return word in (facts.values.get("traces") or ())
 
 
-# On a worker the file of this name is of no use.
+# A worker keeps the authority of the cluster beside one of its own, which is of no use there; so is its kubeconfig.
+AUTHORITY_SCRIPT = f"""
+file={AUTHORITY}
+[ ! -e {layout.CLUSTERED} ] || file={CERTS}/ca.remote.crt
+cat $file 2>/dev/null || true
+"""
 KUBECONFIG_SCRIPT = f"[ -e {layout.CLUSTERED} ] || cat {KUBECONFIG} 2>/dev/null || true"
 RUNS = f"[ -x {MICROK8S} ] && [ ! -e {layout.CLUSTERED} ] && systemctl is-active --quiet {KUBELITE} || exit 0\n"
 
