@@ -159,11 +159,11 @@ class HostPlan(HostState):
 
     @property
     def _voters_then(self) -> int:
-        """How many voters dqlite has once this controller is in; those that come after it are not yet."""
+        """How many voters dqlite has once this controller is in: of two members one votes, the third makes it three."""
         names = [host.name for host in self.cluster.controllers]
         before = names[: names.index(self.host.name) + 1]
         there = {self.cluster.founder.name, *before, *(host.name for host in self.cluster.members)}
-        return min(VOTERS, len(there))
+        return VOTERS if len(there) >= VOTERS else 1
 
     def _own_wait(self, reason: str) -> Iterator[Step]:
         if self.host.role.controls:
