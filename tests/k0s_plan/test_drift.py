@@ -70,6 +70,13 @@ def test_what_is_no_document_is_none() -> None:
 def test_members_are_known_by_their_addresses() -> None:
     text = json.dumps({"members": {"one": "https://10.0.0.1:2380", "two": "https://[fd00::2]:2380"}})
     assert parse_members(text) == {"one": "10.0.0.1", "two": "fd00::2"}
+    own = {
+        "members": [
+            {"name": "one", "peerURLs": ["https://10.0.0.1:2380"]},
+            {"peerURLs": ["https://10.0.0.2:2380"], "isLearner": True},
+        ]
+    }
+    assert parse_members(json.dumps(own)) == {"one": "10.0.0.1", "10.0.0.2": "10.0.0.2"}
     assert parse_members("") is None
     assert parse_members('{"members": null}') is None
 
