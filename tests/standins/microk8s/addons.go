@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"standin/kube"
 )
@@ -441,7 +443,6 @@ func disableStorage(s *script) int {
 	fmt.Println("Storage removed.")
 	storage := filepath.Join(snapCommon(), "default-storage")
 	if s.first() != "destroy-storage" {
-		fmt.Fprintf(os.Stderr, "")
 		reply, read := prompt(fmt.Sprintf("Remove PVC storage at %s ? (Y/N): ", storage))
 		if lower := strings.ToLower(reply); !read || lower != "y" && lower != "yes" {
 			return 1
@@ -454,14 +455,18 @@ func disableStorage(s *script) int {
 
 // prompt shows its text on a terminal only, as the shell's `read -p` does, and waits for a line.
 func prompt(text string) (string, bool) {
-	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 && !isNull(info) {
+	if isTerminal(os.Stdin) {
 		fmt.Fprint(os.Stderr, text)
 	}
 	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	return strings.TrimSpace(line), err == nil
 }
 
-func isNull(info os.FileInfo) bool { return info.Name() == "null" }
+func isTerminal(file *os.File) bool {
+	var state [64]byte
+	_, _, code := syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), syscall.TCGETS, uintptr(unsafe.Pointer(&state)))
+	return code == 0
+}
 
 func enableRegistry(s *script) int {
 	command := clickCommand{program: "enable", usage: "[OPTIONS] [SIZE_OPT]", help: "--help", optional: 1, options: []option{{names: []string{"--size"}, value: true},

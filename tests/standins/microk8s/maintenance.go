@@ -32,14 +32,12 @@ func runRefreshCerts(words []string) int {
 	}
 	command := clickCommand{program: "refresh_certs.py", usage: "[OPTIONS] [CA_DIR]", help: "--help", optional: 1, options: []option{{names: []string{"-u", "--undo"}},
 		{names: []string{"-c", "--check"}}, {names: []string{"-e", "--cert"}, value: true, choices: certificateNames}, {names: []string{"-h", "--help"}}}}
-	command.help = ""
 	for _, word := range words {
 		if word == "-h" || word == "--help" {
 			fmt.Println("Usage: microk8s refresh-certs [OPTIONS] [CA_DIR]")
 			return 0
 		}
 	}
-	command.help = "--help"
 	found, code := command.parse(words)
 	if found == nil {
 		return code
@@ -74,9 +72,6 @@ func runRefreshCerts(words []string) int {
 }
 
 func checkCertificates() int {
-	for name, title := range map[string]string{} {
-		_, _ = name, title
-	}
 	for n, title := range []string{"CA", "server", "front proxy client"} {
 		cert, err := loadCertificate(certPath(certificateNames[n]))
 		if err != nil {
