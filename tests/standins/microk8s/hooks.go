@@ -151,6 +151,9 @@ func links() map[string]string {
 }
 
 func linkOut() {
+	if snapCommon() != "/var/snap/microk8s/common" {
+		return // not installed by snapd
+	}
 	for link, target := range links() {
 		if !kube.Exists(link) {
 			os.MkdirAll(filepath.Dir(link), 0o755)
