@@ -127,6 +127,7 @@ def cut(pem: str, size: int) -> str:
         "-----BEGIN CERTIFICATE-----\nno base64 at all: ###\n-----END CERTIFICATE-----\n",
         f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(bytes([0x30, 4, 0x30, 2, 5, 0])).decode()}\n-----END CERTIFICATE-----\n",
     ],
+    ids=lambda broken: f"{len(broken)} characters",  # the bytes are others each time
 )
 def test_a_certificate_that_can_not_be_read_is_red_and_named(broken):
     check = judge(("good.crt", after(days=300)), ("bad.crt", broken))
