@@ -19,6 +19,7 @@ LEFTOVERS = (
     BINARY,
     "/run/k0s",
     "/var/lib/cni",
+    "/var/lib/kubelet/device-plugins",  # the kubelet's, wherever its root is
     "/var/lib/calico",
     "/run/calico",
     "/etc/cni/net.d/10-kuberouter.conflist",
@@ -40,6 +41,9 @@ EMPTIED = (
     "/usr/libexec/kubernetes/kubelet-plugins/volume/exec",
     "/etc/cni/net.d",
     "/opt/cni/bin",
+    "/opt/containerd/bin",
+    "/opt/containerd/lib",
+    "/var/lib/kubelet",
     "/root/.kube",
 )
 LINKS = ("kube-bridge", "cni0", "vxlan.calico", "kube-ipvs0", "dummyvip0", "kube-dummy-if")
