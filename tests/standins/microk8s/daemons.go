@@ -37,12 +37,14 @@ func runDaemon(name string) int {
 		return runKicker()
 	case "apiserver-proxy":
 		return runAPIServerProxy()
+	case "etcd":
+		return runEtcd()
 	}
 	fmt.Printf("%s will not run\n", name)
 	return 0
 }
 
-// unknownArgument finds a flag that no Kubernetes program has: names of flags are words with dashes.
+// checkKubeArguments refuses what no Kubernetes program takes: names of flags are words with dashes, some values are numbers.
 func checkKubeArguments(service string) error {
 	content, _ := os.ReadFile(argsPath(service))
 	for _, line := range strings.Split(string(content), "\n") {
@@ -116,7 +118,7 @@ func runKubelet() int {
 	kubelet := &kube.Kubelet{API: client, NodeName: name, Addresses: splitList(orElse(arguments["--node-ip"], defaultAddress())), Labels: labels,
 		Taints: splitList(arguments["--register-with-taints"]), Runtime: runtimeVersion, Root: orElse(arguments["--root-dir"], filepath.Join(snapCommon(), "var", "lib", "kubelet")),
 		PodAddress: "10.1.0.2", Pods: map[string]time.Time{}, CanRun: func(pod kube.Object) bool { return canRun(name, pod) }}
-	kubelet.Configure = func() error { return labelOwnNode(client, kubelet) }
+	kubelet.Configure = func() error { return nil }
 	kubelet.AwaitNode()
 	kubelet.Work()
 	return 0
@@ -132,9 +134,6 @@ func withoutOwn(labels []string) []string {
 	}
 	return kept
 }
-
-// labelOwnNode puts labels of the arguments on a node that was there before: kubelets reconcile the default ones only.
-func labelOwnNode(*kube.KubeClient, *kube.Kubelet) error { return nil }
 
 // canRun keeps a pod waiting where tests say that its image can't be had.
 func canRun(node string, pod kube.Object) bool {

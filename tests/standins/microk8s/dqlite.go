@@ -68,6 +68,23 @@ func runK8sDqlite() int {
 	return 0
 }
 
+// runEtcd is the datastore of a lone node without high availability: the same log, under another port.
+func runEtcd() int {
+	if locked("no-etcd") {
+		fmt.Println("etcd will not run")
+		return 0
+	}
+	if !kube.Exists(backend("info.yaml")) {
+		writeOwned(backend("init.yaml"), "Address: 127.0.0.1:12379\n")
+	}
+	node := &dqliteNode{}
+	if err := node.run(); err != nil {
+		kube.Errorf("Failed to start server: %v", err)
+		return 1
+	}
+	return 0
+}
+
 // yamlField reads one field of the small files of dqlite.
 func yamlField(path, name string) string {
 	content, _ := os.ReadFile(path)

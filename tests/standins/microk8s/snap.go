@@ -461,7 +461,7 @@ func snapAck(c *snapCall) error {
 		return err
 	}
 	if _, err := ask("POST", "/v2/assertions", string(content)); err != nil {
-		return fmt.Errorf("cannot assert: %w", err)
+		return errors.New("cannot assert: " + err.Error())
 	}
 	return nil
 }

@@ -262,6 +262,7 @@ func (d *snapd) takeRequest(w http.ResponseWriter, r *http.Request, name string)
 		Summary: summaryOf(wanted)}
 	if wanted.Action == "nothing" {
 		c.Kind = orElse(wanted.Channel, "refresh-snap") // a change that tests want to be stuck
+		c.Summary = fmt.Sprintf("%s %q snap", strings.TrimSuffix(strings.ToUpper(c.Kind[:1])+c.Kind[1:], "-snap"), c.Snap)
 	}
 	d.state.Changes = append(d.state.Changes, c)
 	d.save()
