@@ -189,7 +189,7 @@ def write_k0sctl(pair: Repository, binary: Path | None = None) -> Path:
         text = text.replace("hostname: h1\n", f"hostname: h1\n      k0sBinaryPath: {binary}\n")
         text = text.replace("hostname: h2\n", f"hostname: h2\n      k0sBinaryPath: {binary}\n")
         assert text.count(str(binary)) == 2
-    path = pair.root / "k0sctl.yaml"
+    path = rendered.with_name("used.yaml")  # beside it, for its files are named from there
     path.write_text(text)
     return path
 
