@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="the folder to fill")
     given = parser.parse_args(arguments)
     try:
-        build(Release(given.version, given.arch, given.output))
+        build(Release(given.version, given.arch, given.output.resolve()))
     except BuildError as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
