@@ -209,8 +209,7 @@ def test_a_cluster_that_k0sctl_has_made_is_taken_over_without_a_restart(pair: Re
     before = started(pair)
     shown = pair.run("plan", code=None).text
     assert "was not installed by this program: it will be taken over" in shown
-    assert "restart" not in shown
-    assert "reinstall" not in shown
+    assert "restarts nothing" in shown, shown
     pair.apply()
     assert started(pair) == before
     assert pair.plan_is_empty()
