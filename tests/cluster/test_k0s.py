@@ -6,6 +6,7 @@ those with k0sctl need both programs to be the real ones.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -215,15 +216,27 @@ def test_a_cluster_that_k0sctl_has_made_is_taken_over_without_a_restart(pair: Re
     assert pair.plan_is_empty()
 
 
-def test_k0sctl_finds_nothing_to_do_in_a_cluster_that_was_taken_over(pair: Repository, k0sctl: str) -> None:
+def dry_run(pair: Repository, k0sctl: str) -> list[str]:
+    """What k0sctl would do, without what it says at each run of each of `files`.
+
+    A worker whose Node is not Ready just then would be joined again; a new Node loses that once, 50 s after it came
+    (seen with 1.36: it is back within seconds).
+    """
+    wait = f"for i in $(seq 90); do [ $({KUBECTL} get nodes --no-headers | awk '$2 == \"Ready\" && $4 ~ /m/' | wc -l) = 2 ] && exit; sleep 2; done; exit 1"
+    pair.hosts.ssh("h1", wait, timeout=300)
     said = run_k0sctl(pair, k0sctl, "apply", "--dry-run", config=write_k0sctl(pair))
-    assert "no cluster state altering actions" in said, said
+    actions = [line.partition(" - ")[2] for line in said.splitlines() if line.startswith("dry-run:  - ")]
+    assert actions or "no cluster state altering actions" in said, said
+    return [action for action in actions if not re.match(r"set (owner|permissions|timestamp) for ", action)]
+
+
+def test_k0sctl_finds_nothing_to_do_in_a_cluster_that_was_taken_over(pair: Repository, k0sctl: str) -> None:
+    assert dry_run(pair, k0sctl) == []
 
 
 def test_k0sctl_finds_nothing_to_do_in_a_cluster_that_was_made_here(pair: Repository, k0sctl: str) -> None:
     wipe(pair, "h1", "h2")
     pair.apply()
     before = started(pair)
-    said = run_k0sctl(pair, k0sctl, "apply", "--dry-run", config=write_k0sctl(pair))
-    assert "no cluster state altering actions" in said, said
+    assert dry_run(pair, k0sctl) == []
     assert started(pair) == before
