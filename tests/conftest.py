@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bootstrap.sandbox import Sandbox
@@ -13,6 +14,9 @@ from bootstrap.sandbox import Sandbox
 def pytest_configure() -> None:
     """A shell's background job ignores Ctrl-C, and so would every program that the tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A busy machine is no failure: how long one example takes is asserted nowhere.
+    hypothesis.settings.register_profile("patient", deadline=None)
+    hypothesis.settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
