@@ -1,6 +1,6 @@
 """What the facts say about a cluster as a whole, on every distribution: who is in, who founds, whom to ask, who may go. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Protocol
 from bootstrap.driver import PlanInput
 from bootstrap.errors import PlanRefusedError
 from bootstrap.facts import answers_api, live_nodes
-from bootstrap.model import Host, HostFacts, Plan, Step
-from bootstrap.plan import make_stage
-from bootstrap.quorum import majority, refuse_removal, refuse_stop
+from bootstrap.model import Host, HostFacts
+from bootstrap.quorum import majority, refuse_stop
 
 
 @dataclass(frozen=True)
@@ -175,64 +174,3 @@ def refuse_changes(reasons: list[str]) -> None:
             why="\n        ".join(reasons),
             next_step="put the old value back, or `bootstrap reset` and build the cluster anew",
         )
-
-
-# --- taking one host out -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Leaving:
-    """A host that is to leave, and the controller that is asked to let it go. `host` is None for a Node of no host of ours."""
-
-    name: str
-    host: Host | None
-    asked: Host
-
-    def is_seen(self, cluster: ControlPlane) -> bool:
-        return self.host is not None and self.name in cluster.plan_input.facts
-
-    def can_be_drained(self, cluster: ControlPlane) -> bool:
-        """False on a host that is dead: nobody there confirms that a pod has ended, and its pods go with its Node."""
-        node = (cluster.nodes or {}).get(self.name) or {}
-        return is_ready(node) and self.name not in cluster.plan_input.unreachable
-
-
-def find_leaving(cluster: ControlPlane, name: str) -> Leaving:
-    """Raises PlanRefusedError when nobody can let it go, or the cluster would not survive it."""
-    inventory = cluster.plan_input.inventory
-    host = next((each for each in inventory.hosts if each.name == name), None)
-    asked = next((each for each in cluster.members if each.name != name and answers_api(cluster.facts(each))), None)
-    if asked is None:
-        raise PlanRefusedError(
-            f"no other controller answers, so {name} can't be taken out of the cluster",
-            next_step="`bootstrap reset` removes the whole cluster",
-        )
-    if name in cluster.voters or (host is not None and host.role.controls):
-        _refuse_last_vote(cluster, name)
-    elif host is None and name not in (cluster.nodes or {}):
-        raise PlanRefusedError(f"neither the inventory nor the cluster has a {name}")
-    return Leaving(name, host, asked)
-
-
-def _refuse_last_vote(cluster: ControlPlane, name: str) -> None:
-    if not cluster.has_etcd:
-        if len(cluster.members) <= 1:
-            raise PlanRefusedError(
-                f"{name} is the only controller", next_step="`bootstrap reset` removes the whole cluster"
-            )
-        return
-    reason = refuse_removal(name, cluster.voters)
-    if reason:
-        raise PlanRefusedError(
-            reason, next_step="bring the missing controllers back first: `bootstrap status` shows them"
-        )
-
-
-def plan_leaving(cluster: ControlPlane, leaving: Leaving, steps: Iterator[Step]) -> Plan:
-    """The plan of one host's removal."""
-    name, known = leaving.name, leaving.host is not None
-    stage = make_stage(f"take {name} out of the cluster", steps, critical=True)
-    notes = (f"take {name} out of the inventory too, else the next apply joins it again",) if known else ()
-    unreachable = (name,) if known and name in cluster.plan_input.unreachable else ()
-    cluster_name = cluster.plan_input.inventory.cluster
-    return Plan(cluster_name, "remove", (stage,) if stage.steps else (), notes=notes, unreachable=unreachable)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from bootstrap.control_plane import Leaving, find_leaving, plan_leaving
 from bootstrap.distros.k0s import scripts
 from bootstrap.distros.k0s.cluster import Cluster
 from bootstrap.distros.k0s.layout import BINARY, FOLDER, data_folder, environment_path, kubelet_folder
@@ -10,7 +9,15 @@ from bootstrap.distros.k0s.probes import SERVICES
 from bootstrap.driver import PlanInput
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
-from bootstrap.plan import make_stage
+from bootstrap.removal import (
+    Leaving,
+    find_leaving,
+    plan_leaving,
+    plan_removal_of,
+    refuse_remains,
+    remove_paths,
+    remove_rules,
+)
 from bootstrap.shell import join
 
 # `k0s reset` leaves these, and its own last line advises a reboot for the rest (k0sctl#892).
@@ -51,16 +58,7 @@ LINKS = ("kube-bridge", "cni0", "vxlan.calico", "kube-ipvs0", "dummyvip0", "kube
 
 def plan_reset(plan_input: PlanInput) -> Plan:
     """Remove k0s from every host that can be reached: workers first, controllers after."""
-    inventory, facts = plan_input.inventory, plan_input.facts
-    stages = [
-        make_stage(
-            f"remove k0s from the {kind}",
-            [step for host in hosts if host.name in facts for step in uninstall_steps(plan_input, host)],
-            at_once=32,
-        )
-        for kind, hosts in (("workers", inventory.workers), ("controllers", inventory.controllers))
-    ]
-    return Plan(inventory.cluster, "reset", tuple(stage for stage in stages if stage.steps))
+    return plan_removal_of("k0s", plan_input, uninstall_steps)
 
 
 def has_traces(facts: HostFacts) -> bool:
@@ -98,18 +96,11 @@ set -u
 {scripts.end_children(host)}{scripts.reset_data(host)}
 for link in {join(LINKS)}; do ip link delete "$link" 2>/dev/null || true; done
 for table in "ip kube-proxy" "ip6 kube-proxy"; do nft delete table $table 2>/dev/null || true; done
-for tool in iptables ip6tables; do
-  command -v $tool-save >/dev/null || continue
-  $tool-save 2>/dev/null | grep -qE 'KUBE-|CNI-' || continue
-  $tool-save | grep -vE 'KUBE-|CNI-' | $tool-restore || true
-done
-for path in {join(removed)}; do
-  if mountpoint -q "$path" 2>/dev/null; then find "$path" -mindepth 1 -delete 2>/dev/null || true; else rm -rf "$path"; fi
-done
+{remove_rules("KUBE-|CNI-")}
+{remove_paths(removed)}
 for path in {join(EMPTIED)}; do rmdir -p "$path" 2>/dev/null || true; done
 [ ! -d /run/systemd/system ] || systemctl daemon-reload
-left=$(for path in {join(removed)}; do [ ! -e "$path" ] || mountpoint -q "$path" || echo "$path"; done)
-[ -z "$left" ] || {{ echo "still there: $left" >&2; exit 1; }}
+{refuse_remains(removed)}
 """
 
 

@@ -1,23 +1,16 @@
 """From facts to the stages of an apply: install, found, update, join, reconcile, record. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from bootstrap.control_plane import refuse_without_quorum
 from bootstrap.distros.k3s.cluster import Cluster
 from bootstrap.distros.k3s.host_plan import HostPlan
 from bootstrap.distros.k3s.refusals import refuse_impossible_changes
 from bootstrap.driver import PlanInput
-from bootstrap.model import (
-    Plan,
-    Stage,
-    Step,
-)
-from bootstrap.plan import (
-    make_stage,
-)
+from bootstrap.model import Plan, Stage
+from bootstrap.plan import make_stage
+from bootstrap.ranks import HOSTS_AT_ONCE, WORKERS_AT_ONCE, Ranks, gather, rank_hosts
 
-AGENTS_AT_ONCE = 10
-HOSTS_AT_ONCE = 32
 RECOVERY = "systemctl stop k3s; k3s server --cluster-reset; systemctl start k3s"
 
 
@@ -26,41 +19,27 @@ def plan_apply(plan_input: PlanInput) -> Plan:
     cluster = Cluster(plan_input)
     cluster.founder  # noqa: B018 - refuses first of all when founding would be a guess
     refuse_impossible_changes(cluster)
-    hosts = {host.name: HostPlan(cluster, host) for host in (*cluster.controllers, *cluster.workers)}
-    refuse_without_quorum(cluster, hosts.values(), RECOVERY)
-    return Plan(plan_input.inventory.cluster, "apply", tuple(s for s in _stages(cluster, hosts) if s.steps))
+    ranks = rank_hosts(cluster, lambda host: HostPlan(cluster, host))
+    refuse_without_quorum(cluster, ranks.everyone, RECOVERY)
+    return Plan(plan_input.inventory.cluster, "apply", tuple(s for s in _stages(cluster, ranks) if s.steps))
 
 
-def _stages(cluster: Cluster, hosts: dict[str, HostPlan]) -> Iterator[Stage]:
-    controllers = [hosts[host.name] for host in cluster.controllers]
-    workers = [hosts[host.name] for host in cluster.workers]
-    everyone = [*controllers, *workers]
-    founder = hosts[cluster.founder.name]
-    joining = [each for each in controllers if not each.is_member and each is not founder]
-    replaced = [each for each in joining if each.is_mended]
-    members = [each for each in (founder, *(each for each in controllers if each is not founder)) if each.is_member]
-    down = [each for each in members if each.is_down]
-    up = sorted((each for each in members if not each.is_down), key=lambda each: not each.is_mended)
-    yield make_stage("before the first change", _each(everyone, HostPlan.first_hooks), at_once=HOSTS_AT_ONCE)
-    yield make_stage("prepare new hosts", _each(everyone, HostPlan.prepare), at_once=HOSTS_AT_ONCE)
+def _stages(cluster: Cluster, ranks: Ranks[HostPlan]) -> Iterator[Stage]:
+    yield make_stage("before the first change", gather(ranks.everyone, HostPlan.first_hooks), at_once=HOSTS_AT_ONCE)
+    yield make_stage("prepare new hosts", gather(ranks.everyone, HostPlan.prepare), at_once=HOSTS_AT_ONCE)
     if cluster.is_new:
-        yield make_stage(f"found the cluster on {founder.host.name}", founder.found(), critical=True)
+        yield make_stage(f"found the cluster on {ranks.founder.host.name}", ranks.founder.found(), critical=True)
     # What lost votes is brought back before a vote that is there is touched.
-    yield make_stage("start controllers that are down", _each(down, HostPlan.rise), at_once=HOSTS_AT_ONCE)
-    yield make_stage("see that they serve", _each(down, HostPlan.settle), critical=True)
-    yield make_stage("replace lost controllers, one at a time", _each(replaced, HostPlan.join), critical=True)
-    yield make_stage("update controllers, one at a time", _each(up, HostPlan.update), critical=True)
-    joining = [each for each in joining if each not in replaced]
-    yield make_stage("join controllers, one at a time", _each(joining, HostPlan.join), critical=True)
+    yield make_stage("start controllers that are down", gather(ranks.down, HostPlan.rise), at_once=HOSTS_AT_ONCE)
+    yield make_stage("see that they serve", gather(ranks.down, HostPlan.settle), critical=True)
+    yield make_stage("replace lost controllers, one at a time", gather(ranks.replaced, HostPlan.join), critical=True)
     yield make_stage(
-        "update workers", _each([w for w in workers if w.is_member], HostPlan.update), at_once=AGENTS_AT_ONCE
+        "update controllers, one at a time",
+        gather(sorted(ranks.up, key=lambda each: not each.is_mended), HostPlan.update),
+        critical=True,
     )
-    yield make_stage(
-        "join workers", _each([w for w in workers if not w.is_member], HostPlan.join), at_once=AGENTS_AT_ONCE
-    )
-    yield make_stage("look again after ten seconds", _each(everyone, HostPlan.look_again), at_once=HOSTS_AT_ONCE)
-    yield make_stage("after the last change", _each(everyone, HostPlan.last_steps), at_once=HOSTS_AT_ONCE)
-
-
-def _each(plans: Iterable[HostPlan], steps: "object") -> list[Step]:
-    return [step for plan in plans for step in steps(plan)]  # type: ignore[operator]
+    yield make_stage("join controllers, one at a time", gather(ranks.added, HostPlan.join), critical=True)
+    yield make_stage("update workers", gather(ranks.old_workers, HostPlan.update), at_once=WORKERS_AT_ONCE)
+    yield make_stage("join workers", gather(ranks.new_workers, HostPlan.join), at_once=WORKERS_AT_ONCE)
+    yield make_stage("look again after ten seconds", gather(ranks.everyone, HostPlan.look_again), at_once=HOSTS_AT_ONCE)
+    yield make_stage("after the last change", gather(ranks.everyone, HostPlan.last_steps), at_once=HOSTS_AT_ONCE)

@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator
 
-from bootstrap.control_plane import Leaving, find_leaving, plan_leaving
 from bootstrap.distros.k3s import waits
 from bootstrap.distros.k3s.cluster import Cluster
 from bootstrap.distros.k3s.layout import KUBECTL, data_folder, service
 from bootstrap.driver import PlanInput
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
-from bootstrap.plan import KUBECTL_PRELUDE, make_stage
+from bootstrap.plan import KUBECTL_PRELUDE
+from bootstrap.removal import (
+    Leaving,
+    find_leaving,
+    plan_leaving,
+    plan_removal_of,
+    refuse_remains,
+    remove_paths,
+    unmount,
+)
 from bootstrap.shell import join, quote
 
 # k3s-uninstall.sh leaves these; /etc/rancher/node holds the node password, which blocks a rejoin if only the Node went.
@@ -32,16 +40,7 @@ VOLUME_PLUGINS = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"
 
 def plan_reset(plan_input: PlanInput) -> Plan:
     """Remove k3s from every host that can be reached: workers first, controllers after."""
-    inventory, facts = plan_input.inventory, plan_input.facts
-    workers = [step for host in inventory.workers if host.name in facts for step in uninstall_steps(plan_input, host)]
-    controllers = [
-        step for host in inventory.controllers if host.name in facts for step in uninstall_steps(plan_input, host)
-    ]
-    stages = (
-        make_stage("remove k3s from the workers", workers, at_once=32),
-        make_stage("remove k3s from the controllers", controllers, at_once=32),
-    )
-    return Plan(inventory.cluster, "reset", tuple(stage for stage in stages if stage.steps))
+    return plan_removal_of("k3s", plan_input, uninstall_steps)
 
 
 def has_traces(facts: HostFacts, data: str) -> bool:
@@ -80,6 +79,7 @@ def uninstall_script(plan_input: PlanInput, host: Host) -> str:
     """Upstream's scripts first; a half-made installation may lack them, so their work is done again by hand."""
     ours = [a.path for a in plan_input.artifacts if a.host == host.name]
     removed = [*LEFTOVERS, data_folder(host), *ours, STATE_FOLDER]
+    mounted = f"{data_folder(host)}/*|/run/k3s/*|/var/lib/kubelet/*|/run/netns/cni-*"
     return f"""
 set -u
 for script in k3s-killall.sh k3s-agent-uninstall.sh k3s-uninstall.sh; do
@@ -94,16 +94,11 @@ for name in kubectl crictl ctr; do
   [ ! -L "/usr/local/bin/$name" ] || case $(readlink "/usr/local/bin/$name") in k3s|*/k3s) rm -f "/usr/local/bin/$name";; esac
 done
 [ ! -d /run/systemd/system ] || systemctl daemon-reload
-awk '{{ print $2 }}' /proc/mounts | sort -r | while read -r place; do
-  case $place in {data_folder(host)}/*|/run/k3s/*|/var/lib/kubelet/*|/run/netns/cni-*) umount -l "$place" 2>/dev/null || true;; esac
-done
-for path in {join(removed)}; do
-  if mountpoint -q "$path" 2>/dev/null; then find "$path" -mindepth 1 -delete 2>/dev/null || true; else rm -rf "$path"; fi
-done
+{unmount(mounted)}
+{remove_paths(removed)}
 rmdir /var/lib/rancher /root/.kube /run/bootstrap/kube-cache 2>/dev/null || true
 rmdir -p {VOLUME_PLUGINS} 2>/dev/null || true
-left=$(for path in {join(removed)}; do [ ! -e "$path" ] || mountpoint -q "$path" || echo "$path"; done)
-[ -z "$left" ] || {{ echo "still there: $left" >&2; exit 1; }}
+{refuse_remains(removed)}
 """
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from bootstrap.control_plane import Leaving, find_leaving, plan_leaving
 from bootstrap.distros.kubeadm import scripts
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.host_state import CONFIG_BEFORE, WAS_DISABLED
@@ -21,7 +20,16 @@ from bootstrap.distros.kubeadm.probes import etcd_folder, kubectl_on
 from bootstrap.driver import PlanInput
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
-from bootstrap.plan import make_stage
+from bootstrap.removal import (
+    Leaving,
+    find_leaving,
+    plan_leaving,
+    plan_removal_of,
+    refuse_remains,
+    remove_paths,
+    remove_rules,
+    unmount,
+)
 from bootstrap.shell import join
 
 # `kubeadm reset` leaves these (kubernetes/kubeadm#1822 and its own last lines); what others put into /etc/cni stays.
@@ -70,16 +78,7 @@ LINKS = ("cni0", "flannel.1", "vxlan.calico", "kube-ipvs0", "cilium_host", "cili
 
 def plan_reset(plan_input: PlanInput) -> Plan:
     """Remove Kubernetes from every host that can be reached: workers first, controllers after."""
-    inventory, facts = plan_input.inventory, plan_input.facts
-    stages = [
-        make_stage(
-            f"remove Kubernetes from the {kind}",
-            [step for host in hosts if host.name in facts for step in uninstall_steps(plan_input, host)],
-            at_once=32,
-        )
-        for kind, hosts in (("workers", inventory.workers), ("controllers", inventory.controllers))
-    ]
-    return Plan(inventory.cluster, "reset", tuple(stage for stage in stages if stage.steps))
+    return plan_removal_of("Kubernetes", plan_input, uninstall_steps)
 
 
 def has_traces(facts: HostFacts) -> bool:
@@ -139,23 +138,14 @@ fi
 [ ! -e {SWAP_WAS_ON} ] || {{ systemctl unmask --quiet swap.target; swapon -a || true; }}
 for link in {join(LINKS)}; do ip link delete "$link" 2>/dev/null || true; done
 for table in "ip kube-proxy" "ip6 kube-proxy"; do nft delete table $table 2>/dev/null || true; done
-for tool in iptables ip6tables; do
-  command -v $tool-save >/dev/null || continue
-  $tool-save 2>/dev/null | grep -qE 'KUBE-|CNI-|FLANNEL' || continue
-  $tool-save | grep -vE 'KUBE-|CNI-|FLANNEL|bootstrap-routes' | $tool-restore || true
-done
-awk '{{ print $2 }}' /proc/mounts | sort -r | while read -r place; do
-  case $place in /var/lib/kubelet/*|/run/netns/cni-*|/run/containerd/io.containerd.*) umount -l "$place" 2>/dev/null || true;; esac
-done
+{remove_rules("KUBE-|CNI-|FLANNEL", also="bootstrap-routes")}
+{unmount("/var/lib/kubelet/*|/run/netns/cni-*|/run/containerd/io.containerd.*")}
 {packages}rm -f {KUBELET_UNIT} /etc/systemd/system/multi-user.target.wants/{SERVICE}.service /etc/systemd/system/multi-user.target.wants/bootstrap-routes.service
-for path in {join(removed)}; do
-  if mountpoint -q "$path" 2>/dev/null; then find "$path" -mindepth 1 -delete 2>/dev/null || true; else rm -rf "$path"; fi
-done
+{remove_paths(removed)}
 systemctl daemon-reload
 systemctl reset-failed {SERVICE} bootstrap-routes 2>/dev/null || true
 for path in {join(EMPTIED)}; do rmdir -p "$path" 2>/dev/null || true; done
-left=$(for path in {join(removed)}; do [ ! -e "$path" ] || mountpoint -q "$path" || echo "$path"; done)
-[ -z "$left" ] || {{ echo "still there: $left" >&2; exit 1; }}
+{refuse_remains(removed)}
 [ ! -e {CONFIG_BEFORE} ] || mv {CONFIG_BEFORE} {CONTAINERD_CONFIG}
 """
 

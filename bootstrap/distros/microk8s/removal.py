@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator
 
-from bootstrap.control_plane import Leaving, find_leaving, is_ready, plan_leaving
 from bootstrap.distros.microk8s import scripts
 from bootstrap.distros.microk8s.cluster import Cluster, is_installed
 from bootstrap.distros.microk8s.layout import DOWNLOADS, FOLDER, LAUNCH_CONFIG
 from bootstrap.driver import PlanInput
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
-from bootstrap.plan import make_stage
+from bootstrap.removal import (
+    Leaving,
+    find_leaving,
+    plan_leaving,
+    plan_removal_of,
+    refuse_remains,
+    remove_paths,
+    remove_rules,
+    unmount,
+)
 from bootstrap.shell import join
 
 # What the snap's own hook can't be trusted with; the base snap and the group `microk8s` stay (docs/microk8s.md).
@@ -35,16 +43,7 @@ LINKS = ("vxlan.calico", "flannel.1", "cni0", "kube-ipvs0")
 
 def plan_reset(plan_input: PlanInput) -> Plan:
     """Remove MicroK8s from every host that can be reached: workers first, controllers after."""
-    inventory, facts = plan_input.inventory, plan_input.facts
-    stages = [
-        make_stage(
-            f"remove MicroK8s from the {kind}",
-            [step for host in hosts if host.name in facts for step in uninstall_steps(plan_input, host)],
-            at_once=32,
-        )
-        for kind, hosts in (("workers", inventory.workers), ("controllers", inventory.controllers))
-    ]
-    return Plan(inventory.cluster, "reset", tuple(stage for stage in stages if stage.steps))
+    return plan_removal_of("MicroK8s", plan_input, uninstall_steps)
 
 
 def has_traces(facts: HostFacts) -> bool:
@@ -77,20 +76,11 @@ set -u
 for link in {join(LINKS)} $(ip -o link show 2>/dev/null | awk -F': ' '$2 ~ /^cali/ {{ sub(/@.*/, "", $2); print $2 }}'); do
   ip link delete "$link" 2>/dev/null || true
 done
-awk '{{ print $2 }}' /proc/mounts | sort -r | while read -r place; do
-  case $place in /var/snap/microk8s/*|/run/netns/cni-*) umount -l "$place" 2>/dev/null || true;; esac
-done
-for tool in iptables ip6tables; do
-  command -v $tool-save >/dev/null || continue
-  $tool-save 2>/dev/null | grep -qE 'KUBE-|CNI-|cali-' || continue
-  $tool-save | grep -vE 'KUBE-|CNI-|cali-' | $tool-restore || true
-done
-for path in {join(removed)}; do
-  if mountpoint -q "$path" 2>/dev/null; then find "$path" -mindepth 1 -delete 2>/dev/null || true; else rm -rf "$path"; fi
-done
+{unmount("/var/snap/microk8s/*|/run/netns/cni-*")}
+{remove_rules("KUBE-|CNI-|cali-")}
+{remove_paths(removed)}
 for path in {join(EMPTIED)}; do rmdir "$path" 2>/dev/null || true; done
-left=$(for path in {join(removed)}; do [ ! -e "$path" ] || mountpoint -q "$path" || echo "$path"; done)
-[ -z "$left" ] || {{ echo "still there: $left" >&2; exit 1; }}
+{refuse_remains(removed)}
 """
 
 
@@ -104,9 +94,7 @@ def plan_remove(plan_input: PlanInput, name: str) -> Plan:
 def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
     name, host, asked = leaving.name, leaving.host, leaving.asked
     kubectl = cluster.kubectl()
-    is_reached = name not in cluster.plan_input.unreachable
-    # On a host that is dead nobody confirms that a pod has ended: its pods go with its Node.
-    if is_ready((cluster.nodes or {}).get(name) or {}) and is_reached:
+    if leaving.can_be_drained(cluster):
         reason = "its pods shall go elsewhere first"
         yield _step(name, "drain the node", reason, scripts.drain(kubectl, name), 330.0, asked.name)
     is_seen = leaving.is_seen(cluster)
