@@ -18,10 +18,11 @@ from bootstrap.distros.k0s.layout import (
     unit_path,
 )
 from bootstrap.distros.k0s.probes import has_trace, status, version_there
-from bootstrap.distros.k0s.versions import GRAMMAR, Version, parse_version
+from bootstrap.distros.k0s.versions import GRAMMAR, parse_version
 from bootstrap.errors import PlanRefusedError
 from bootstrap.model import Host, Role
 from bootstrap.plan import filled_content, find_artifact
+from bootstrap.releases import Version
 
 OTHER_SERVICE = {CONTROLLER: WORKER, WORKER: CONTROLLER}
 # Fields of ClusterConfig's spec that data, addresses or certificates were made with: path -> default.

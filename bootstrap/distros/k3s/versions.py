@@ -1,48 +1,21 @@
 """k3s version strings: their grammar, their order, and what a release has. Pure."""
 
 import re
-from dataclasses import dataclass
-from functools import total_ordering
 
 from bootstrap.distros.k3s.keys import Key
+from bootstrap.releases import Version, note_series, read_version
 
 KEYS_OF = (1, 36)  # the minor whose keys are known one by one
 OLDEST, NEWEST = (1, 34), (1, 37)  # minors that this program was made with
-GRAMMAR = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-rc(\d+))?\+k3s(\d+)")
+GRAMMAR = re.compile(
+    r"v(?P<major>\d+)\.(?P<minor>\d+)\.(?P<patch>\d+)(?:-(?P<stage>rc)(?P<number>\d+))?\+k3s(?P<build>\d+)"
+)
 RELEASES_HINT = "take the exact tag from the list of k3s releases, such as v1.36.3+k3s1"
-
-
-@total_ordering
-@dataclass(frozen=True)
-class Version:
-    """`vX.Y.Z+k3sN`, or `vX.Y.Z-rcM+k3sN` for a candidate, which comes before its release."""
-
-    major: int
-    minor: int
-    patch: int
-    candidate: int | None
-    build: int
-
-    @property
-    def series(self) -> tuple[int, int]:
-        return (self.major, self.minor)
-
-    @property
-    def order(self) -> tuple[float, ...]:
-        candidate = float("inf") if self.candidate is None else self.candidate
-        return (self.major, self.minor, self.patch, candidate, self.build)
-
-    def __lt__(self, other: "Version") -> bool:
-        return self.order < other.order
 
 
 def parse_version(text: str) -> Version:
     """Raises ValueError for what is no k3s release."""
-    match = GRAMMAR.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text} is no k3s version")
-    major, minor, patch, candidate, build = (None if part is None else int(part) for part in match.groups())
-    return Version(major or 0, minor or 0, patch or 0, candidate, build or 0)
+    return read_version(GRAMMAR, text, "k3s")
 
 
 def check_version(text: str) -> tuple[str, str]:
@@ -63,13 +36,8 @@ def _repair(text: str) -> str:
 def note_version(text: str) -> str:
     """A remark on a version that this program was not made with; empty for one that it was."""
     series = parse_version(text).series
-    minor = f"{series[0]}.{series[1]}"
-    known = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
-    if series < OLDEST:
-        return f"k3s {minor} is out of upstream's support; this program was made with {known}"
-    if series > NEWEST:
-        return f"k3s {minor} is newer than this program, which was made with {known}: its new keys are not known here"
-    return ""
+    newer = ": its new keys are not known here" if series > NEWEST else ""
+    return note_series("k3s", series, OLDEST, NEWEST) + newer
 
 
 def lacks_key(version: Version, key: Key) -> bool:

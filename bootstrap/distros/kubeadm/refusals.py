@@ -11,8 +11,9 @@ from bootstrap.distros.kubeadm.drift import PLACES
 from bootstrap.distros.kubeadm.files import cluster_documents, pki_artifacts
 from bootstrap.distros.kubeadm.layout import CONFLIST, PKI
 from bootstrap.distros.kubeadm.probes import API_MANIFEST, KUBELET_CONF, UNFINISHED, has_trace
-from bootstrap.distros.kubeadm.versions import GRAMMAR, Version, parse_version
+from bootstrap.distros.kubeadm.versions import GRAMMAR, parse_version
 from bootstrap.plan import filled_content
+from bootstrap.releases import Version
 
 # Fields of ClusterConfiguration that certificates, addresses or data were made with: path -> default.
 FIXED: Mapping[str, str] = {

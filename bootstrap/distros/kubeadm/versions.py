@@ -1,12 +1,11 @@
 """Kubernetes versions: their grammar, and what goes with a minor. Pure."""
 
 import re
-from dataclasses import dataclass
-from functools import total_ordering
 
 from bootstrap.model import Inventory
+from bootstrap.releases import Version, note_series, read_version
 
-GRAMMAR = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-(alpha|beta|rc)\.(\d+))?")
+GRAMMAR = re.compile(r"v(?P<major>\d+)\.(?P<minor>\d+)\.(?P<patch>\d+)(?:-(?P<stage>alpha|beta|rc)\.(?P<number>\d+))?")
 OLDEST, NEWEST = (1, 34), (1, 37)  # minors that this program was made with
 OLDEST_CONFIG = (1, 31)  # kubeadm.k8s.io/v1beta4 came with it
 CONTAINERD_2 = (1, 37)  # a kubelet of this minor asks what containerd 1.x can't answer (the CRI's RuntimeConfig)
@@ -41,36 +40,9 @@ PARTS = {
 PART_GRAMMAR = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?")
 
 
-@total_ordering
-@dataclass(frozen=True)
-class Version:
-    """`vX.Y.Z`, or `vX.Y.Z-rc.N` and its like, which come before their release."""
-
-    major: int
-    minor: int
-    patch: int
-    stage: str = ""  # alpha, beta, rc; empty for a release
-    number: int = 0
-
-    @property
-    def series(self) -> tuple[int, int]:
-        return (self.major, self.minor)
-
-    @property
-    def order(self) -> tuple[int, int, int, str, int]:
-        return (self.major, self.minor, self.patch, self.stage or "~", self.number)  # ~ sorts behind letters
-
-    def __lt__(self, other: "Version") -> bool:
-        return self.order < other.order
-
-
 def parse_version(text: str) -> Version:
     """Raises ValueError for what is no Kubernetes release."""
-    match = GRAMMAR.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text} is no Kubernetes version")
-    major, minor, patch, stage, number = match.groups()
-    return Version(int(major), int(minor), int(patch), stage or "", int(number or 0))
+    return read_version(GRAMMAR, text, "Kubernetes")
 
 
 def check_version(text: str) -> tuple[str, str]:
@@ -93,14 +65,7 @@ def _repair(text: str) -> str:
 
 def note_version(text: str) -> str:
     """A remark on a version that this program was not made with; empty for one that it was."""
-    series = parse_version(text).series
-    minor = f"{series[0]}.{series[1]}"
-    known = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
-    if series < OLDEST:
-        return f"Kubernetes {minor} is out of upstream's support; this program was made with {known}"
-    if series > NEWEST:
-        return f"Kubernetes {minor} is newer than this program, which was made with {known}"
-    return ""
+    return note_series("Kubernetes", parse_version(text).series, OLDEST, NEWEST)
 
 
 def config_api(text: str) -> str:
