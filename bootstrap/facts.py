@@ -370,6 +370,11 @@ def parse_items(text: str) -> Mapping[str, Any] | None:
     return {item["metadata"]["name"]: item for item in items}
 
 
+def has_trace(facts: HostFacts, word: str) -> bool:
+    """Whether the distribution's own look found this trace of it."""
+    return word in (facts.values.get("traces") or ())
+
+
 def answers_api(facts: HostFacts) -> bool:
     """Whether the API of this controller answered the look."""
     return facts.values.get("nodes") is not None

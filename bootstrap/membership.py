@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from bootstrap.driver import PlanInput
 from bootstrap.errors import LockError
-from bootstrap.model import Action, Disruption, Host, HostFacts, LockedFile, Record, Step
+from bootstrap.model import Action, Disruption, Host, HostFacts, LockedFile, Record, Run, Step
 from bootstrap.plan import (
     NodeMarks,
     change_record,
@@ -128,6 +128,19 @@ class Membership(Generic[Cluster]):
         self, title: str, reason: str, action: Action, disruption: Disruption = Disruption.NONE, on: str = ""
     ) -> Step:
         return Step(self.host.name, title, reason, action, disruption=disruption, on=on)
+
+    def run(
+        self,
+        title: str,
+        reason: str,
+        script: str,
+        disruption: Disruption = Disruption.NONE,
+        *,
+        deadline: float = 180.0,
+        on: str = "",
+    ) -> Step:
+        """A step that runs a script; `deadline` in seconds."""
+        return self.step(title, reason, Run(script, deadline=deadline), disruption, on=on)
 
     # --- hooks -------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from bootstrap.model import (
     Step,
     digest,
 )
-from bootstrap.shell import join
+from bootstrap.shell import join, quote
 
 # Runs on the operator's machine at every apply, before any host is asked: no host can record it.
 BEFORE_CONNECT = "before-connect"
@@ -241,6 +241,21 @@ def mark_step(
 
 # kubectl keeps a discovery cache below HOME: a place that a reboot empties leaves nothing behind.
 KUBECTL_PRELUDE = "set -eu\nexport KUBECACHEDIR=/run/bootstrap/kube-cache\n"
+
+
+def drain_node(kubectl: Sequence[str], node: str) -> str:
+    """A script that takes the pods off a Node, within six minutes, and never waits for an answer from standard input."""
+    words, name = join(kubectl), quote(node)
+    options = "--ignore-daemonsets --delete-emptydir-data --force --timeout=240s"
+    return (
+        f"{KUBECTL_PRELUDE}timeout 60 {words} cordon {name} </dev/null\n"
+        f"timeout 300 {words} drain {name} {options} </dev/null\n"
+    )
+
+
+def uncordon_node(kubectl: Sequence[str], node: str) -> str:
+    """A script that lets a Node take pods again."""
+    return f"{KUBECTL_PRELUDE}timeout 60 {join(kubectl)} uncordon {quote(node)} </dev/null\n"
 
 
 def own_marks(record: Record, wanted: NodeMarks, before: Record) -> Record:

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bootstrap.model.files import Artifact, Lock, LockedFile, digest
+    from bootstrap.model.files import Artifact, Lock, LockedFile, digest, digest_value
     from bootstrap.model.observed import (
         Facts,
         FileFacts,
@@ -81,6 +81,7 @@ __all__ = [
     "UnitFacts",
     "Wait",
     "digest",
+    "digest_value",
 ]
 
 MODULES = ("wanted", "files", "observed", "planned", "outcome")  # each imports only from those before it

@@ -50,3 +50,10 @@ def digest(content: str | bytes) -> str:
     import hashlib  # loads a library of megabytes, and most commands need no digest
 
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def digest_value(value: object) -> str:
+    """The digest of a value made of lists, mappings and scalars, whatever the order of its keys."""
+    import json
+
+    return digest(json.dumps(value, sort_keys=True, default=str))

@@ -7,8 +7,8 @@ from functools import cached_property
 from bootstrap.control_plane import ControlPlane, is_ready, is_running
 from bootstrap.distros.k0s.documents import node_address
 from bootstrap.distros.k0s.layout import CONTROLLER, lookup, pki_folder, runs_etcd
-from bootstrap.distros.k0s.probes import has_trace, kubectl_on
-from bootstrap.facts import answers_api
+from bootstrap.distros.k0s.probes import kubectl_on
+from bootstrap.facts import answers_api, has_trace
 from bootstrap.model import Host, HostFacts
 from bootstrap.plan import filled_content, find_artifact
 

@@ -10,11 +10,11 @@ from bootstrap.distros.k0s.drift import load_document
 from bootstrap.distros.k0s.dynamic import find_wide_differences, keep_text, make_object
 from bootstrap.distros.k0s.host_state import HostState
 from bootstrap.distros.k0s.layout import BINARY, CONFIG, TOKEN, kind
-from bootstrap.distros.k0s.probes import has_trace, version_there
+from bootstrap.distros.k0s.probes import kubectl_on, version_there
 from bootstrap.distros.k0s.versions import GRAMMAR, parse_version
-from bootstrap.facts import RECORD_PATH, format_record
+from bootstrap.facts import RECORD_PATH, format_record, has_trace
 from bootstrap.model import Disruption, Fetch, Put, Run, Step
-from bootstrap.plan import change_record, filled_content, put_steps
+from bootstrap.plan import change_record, drain_node, filled_content, put_steps, uncordon_node
 
 STARTED = "note what k0s was started with"
 
@@ -190,12 +190,12 @@ class HostPlan(HostState):
 
     def _drain_steps(self) -> Iterator[Step]:
         asked = self.cluster.founder
-        script = scripts.drain(asked, self.host.name)
+        script = drain_node(kubectl_on(asked), self.host.name)
         yield self.run("drain the node", "its kubelet goes to another minor", script, on=asked.name, deadline=390.0)
 
     def _uncordon_steps(self) -> Iterator[Step]:
         asked = self.cluster.founder
-        script = scripts.uncordon(asked, self.host.name)
+        script = uncordon_node(kubectl_on(asked), self.host.name)
         yield self.run("let the node take pods again", "it was drained", script, on=asked.name)
 
     # --- the configuration that lives in the cluster -----------------------------------------

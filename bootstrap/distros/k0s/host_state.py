@@ -1,6 +1,5 @@
 """What of one host of a k0s cluster differs from what is wanted, and what that asks for. Pure."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,11 +27,11 @@ from bootstrap.distros.k0s.layout import (
     service,
     unit_path,
 )
-from bootstrap.distros.k0s.probes import JOINED, has_trace, kubectl_on, status
+from bootstrap.distros.k0s.probes import JOINED, kubectl_on, status
 from bootstrap.distros.k0s.upstream import payloads
-from bootstrap.facts import answers_api
+from bootstrap.facts import answers_api, has_trace
 from bootstrap.membership import Membership
-from bootstrap.model import Artifact, Disruption, Fetch, LockedFile, Put, Reference, Run, Step, digest
+from bootstrap.model import Artifact, Fetch, LockedFile, Put, Reference, Run, Step, digest, digest_value
 from bootstrap.plan import NodeMarks, filled_content, is_current, lasting_content
 from bootstrap.references import fill_references
 from bootstrap.shell import quote
@@ -325,26 +324,13 @@ class HostState(Membership[Cluster]):
         installed = {"flags": sorted(self.flags), "program": self.program.sha256}
         stacks = f"{manifests_folder(self.host)}/"
         return {
-            "install": _digest(installed),
-            "k0s": _digest({**installed, "config": document, "files": read}),
+            "install": digest_value(installed),
+            "k0s": digest_value({**installed, "config": document, "files": read}),
             **{f"file:{file.name}": file.sha256 for file, _ in self.images},
             **{f"{STACK}{path}": content for path, content in contents.items() if path.startswith(stacks)},
         }
 
     # --- steps -------------------------------------------------------------------------------
-
-    def run(
-        self,
-        title: str,
-        reason: str,
-        script: str,
-        disruption: Disruption = Disruption.NONE,
-        *,
-        deadline: float = 180.0,
-        on: str = "",
-    ) -> Step:
-        """A step that runs a script."""
-        return self.step(title, reason, Run(script, deadline=deadline), disruption, on=on)
 
     def removals(self) -> Iterator[Step]:
         for path in self.stale_manifests:
@@ -363,10 +349,6 @@ class HostState(Membership[Cluster]):
 
     def unregistered_marks(self, wanted: NodeMarks) -> NodeMarks:
         return wanted
-
-
-def _digest(value: object) -> str:
-    return digest(json.dumps(value, sort_keys=True, default=str))
 
 
 def _short(paths: tuple[str, ...], most: int = 4) -> str:

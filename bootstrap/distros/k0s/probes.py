@@ -205,10 +205,6 @@ def peer_address(url: str) -> str:
     return url.partition("://")[2].rpartition(":")[0].strip("[]")
 
 
-def has_trace(facts: HostFacts, word: str) -> bool:
-    return word in (facts.values.get("traces") or ())
-
-
 def status(facts: HostFacts) -> Mapping[str, Any]:
     found: Mapping[str, Any] = facts.values.get("status") or {}
     return found

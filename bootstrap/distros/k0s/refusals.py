@@ -17,9 +17,10 @@ from bootstrap.distros.k0s.layout import (
     service,
     unit_path,
 )
-from bootstrap.distros.k0s.probes import has_trace, status, version_there
+from bootstrap.distros.k0s.probes import status, version_there
 from bootstrap.distros.k0s.versions import GRAMMAR, parse_version
 from bootstrap.errors import PlanRefusedError
+from bootstrap.facts import has_trace
 from bootstrap.model import Host, Role
 from bootstrap.plan import filled_content, find_artifact
 from bootstrap.releases import Version

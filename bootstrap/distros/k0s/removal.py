@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from bootstrap.distros.k0s import scripts
 from bootstrap.distros.k0s.cluster import Cluster
 from bootstrap.distros.k0s.layout import BINARY, FOLDER, data_folder, environment_path, kubelet_folder
-from bootstrap.distros.k0s.probes import SERVICES
+from bootstrap.distros.k0s.probes import SERVICES, kubectl_on
 from bootstrap.driver import PlanInput
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
+from bootstrap.plan import drain_node
 from bootstrap.removal import (
     Leaving,
     find_leaving,
@@ -116,7 +117,7 @@ def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
     subject = host or Host(name, asked.connection)
     if leaving.can_be_drained(cluster):
         reason = "its pods shall go elsewhere first"
-        yield _step(subject, "drain the node", reason, scripts.drain(asked, name), 390.0, asked.name)
+        yield _step(subject, "drain the node", reason, drain_node(kubectl_on(asked), name), 390.0, asked.name)
     member, address = _find_member(cluster, leaving)
     if member:
         reason = "etcd counts it for its majority until then"

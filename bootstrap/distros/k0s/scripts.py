@@ -195,18 +195,6 @@ esac
     return KUBECTL_PRELUDE + deletions
 
 
-def drain(asked: Host, node: str) -> str:
-    words, name = join(kubectl_on(asked)), quote(node)
-    return (
-        f"{KUBECTL_PRELUDE}timeout 60 {words} cordon {name}\n"
-        f"timeout 300 {words} drain {name} --ignore-daemonsets --delete-emptydir-data --force --timeout=240s\n"
-    )
-
-
-def uncordon(asked: Host, node: str) -> str:
-    return f"{KUBECTL_PRELUDE}timeout 60 {join(kubectl_on(asked))} uncordon {quote(node)}\n"
-
-
 def apply_config(asked: Host) -> str:
     """Put the cluster-wide configuration in force through the API, from standard input."""
     words = join(

@@ -1,6 +1,5 @@
 """What of one host differs from what is wanted, and why k3s must be started. Pure."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,13 +22,7 @@ from bootstrap.distros.k3s.layout import (
 )
 from bootstrap.facts import answers_api
 from bootstrap.membership import Membership
-from bootstrap.model import (
-    Artifact,
-    Disruption,
-    Run,
-    Step,
-    digest,
-)
+from bootstrap.model import Artifact, Disruption, Run, Step, digest, digest_value
 from bootstrap.plan import (
     fetch_step,
     filled_content,
@@ -155,8 +148,8 @@ class HostState(Membership[Cluster]):
         started = {**read, **binaries, "service": self.service}
         installed = {**binaries, "script": contents.get(SCRIPT, "")}
         return {
-            "k3s": digest(json.dumps(started, sort_keys=True)),
-            "install": digest(json.dumps(installed, sort_keys=True)),
+            "k3s": digest_value(started),
+            "install": digest_value(installed),
         }
 
     @cached_property

@@ -8,7 +8,7 @@ from bootstrap.distros.k3s.layout import KUBECTL, data_folder, service
 from bootstrap.driver import PlanInput
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
-from bootstrap.plan import KUBECTL_PRELUDE
+from bootstrap.plan import KUBECTL_PRELUDE, drain_node
 from bootstrap.removal import (
     Leaving,
     find_leaving,
@@ -113,12 +113,11 @@ def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
     name, host, asked = leaving.name, leaving.host, leaving.asked.name
     node, kubectl = quote(name), join(KUBECTL)
     if leaving.can_be_drained(cluster):
-        drain = f"{KUBECTL_PRELUDE}{kubectl} cordon {node}\ntimeout 300 {kubectl} drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout=240s\n"
         yield Step(
             name,
             "drain the node",
             "its pods shall go elsewhere first",
-            Run(drain, deadline=330.0),
+            Run(drain_node(KUBECTL, name), deadline=330.0),
             on=asked,
             disruption=Disruption.REMOVE,
         )

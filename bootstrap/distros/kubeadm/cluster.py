@@ -7,18 +7,10 @@ from functools import cached_property
 from bootstrap.control_plane import ControlPlane
 from bootstrap.distros.kubeadm.files import join_use
 from bootstrap.distros.kubeadm.layout import effective, server_port
-from bootstrap.distros.kubeadm.probes import (
-    API_MANIFEST,
-    KUBELET_CONF,
-    UNFINISHED,
-    EtcdMember,
-    etcd_folder,
-    has_trace,
-    kubectl_on,
-)
+from bootstrap.distros.kubeadm.probes import API_MANIFEST, KUBELET_CONF, UNFINISHED, EtcdMember, etcd_folder, kubectl_on
 from bootstrap.driver import TemplateUse
 from bootstrap.errors import PlanRefusedError
-from bootstrap.facts import answers_api, bracket
+from bootstrap.facts import answers_api, bracket, has_trace
 from bootstrap.model import Facts, Host, HostFacts, Inventory
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.layout import effective
-from bootstrap.distros.kubeadm.probes import API_MANIFEST, CA, KUBELET_CONF, UNFINISHED, etcd_folder, has_trace
+from bootstrap.distros.kubeadm.probes import API_MANIFEST, CA, KUBELET_CONF, UNFINISHED, etcd_folder
 from bootstrap.distros.kubeadm.versions import GRAMMAR, parse_version
 from bootstrap.driver import PlanInput
-from bootstrap.facts import live_nodes
+from bootstrap.facts import has_trace, live_nodes
 from bootstrap.model import Finding, Host
 from bootstrap.preflight import TAKEN_OVER
 

@@ -10,6 +10,7 @@ from bootstrap.distros.kubeadm.probes import kubectl_on
 from bootstrap.distros.kubeadm.versions import parse_version
 from bootstrap.facts import bracket
 from bootstrap.model import Disruption, Put, Run, Step
+from bootstrap.plan import drain_node, uncordon_node
 
 IN_FORCE = "note what is in force here"
 
@@ -138,7 +139,7 @@ class HostPlan(HostState):
         drains = self._is_other_minor() and len(self.cluster.nodes or {}) > 1
         asked = self.cluster.founder.name
         if drains:
-            drain = scripts.drain(self.kubectl, self.host.name)
+            drain = drain_node(self.kubectl, self.host.name)
             yield self.run("drain the node", "its kubelet goes to another minor", drain, deadline=330.0, on=asked)
         ignored = effective(self.host, "node").get("ignorePreflightErrors") or ()
         script = scripts.upgrade(self.version, leads=leads, patched=self.has_patches, ignored=ignored)
@@ -146,7 +147,7 @@ class HostPlan(HostState):
         yield self.run(title, self.upgrade_reason, script, Disruption.RESTART, deadline=900.0)
         yield self.run(f"restart {SERVICE}", "its program changed", scripts.reload(), Disruption.RESTART)
         if drains:
-            uncordon = scripts.uncordon(self.kubectl, self.host.name)
+            uncordon = uncordon_node(self.kubectl, self.host.name)
             yield self.run("let the node take pods again", "it was drained", uncordon, on=asked)
 
     def _is_other_minor(self) -> bool:

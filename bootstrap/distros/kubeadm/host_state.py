@@ -1,6 +1,5 @@
 """What of one host of a kubeadm cluster differs from what is wanted, and what that asks for. Pure."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,11 +30,11 @@ from bootstrap.distros.kubeadm.layout import (
     effective,
     is_patched,
 )
-from bootstrap.distros.kubeadm.probes import API_MANIFEST, UNFINISHED, has_trace
+from bootstrap.distros.kubeadm.probes import API_MANIFEST, UNFINISHED
 from bootstrap.distros.kubeadm.upstream import part_version
-from bootstrap.facts import STATE_FOLDER, answers_api
+from bootstrap.facts import STATE_FOLDER, answers_api, has_trace
 from bootstrap.membership import Membership
-from bootstrap.model import Artifact, Disruption, Fetch, LockedFile, Run, Step, digest
+from bootstrap.model import Artifact, Disruption, Fetch, LockedFile, Run, Step, digest, digest_value
 from bootstrap.plan import fetch_step, lasting_content, put_steps
 
 # How the packaged runtime was before us: `reset` gives it back.
@@ -191,14 +190,14 @@ class HostState(Membership[Cluster]):
         kubelet = {path: contents[path] for path in (*KUBELET_FILES, KUBELET_PATCH) if path in contents}
         installed = {p: d for p, d in contents.items() if self._is_installed_file(p)}
         wanted = {
-            "install": _digest({**installed, **archives, **binaries}),
-            "kubelet": _digest(
+            "install": digest_value({**installed, **archives, **binaries}),
+            "kubelet": digest_value(
                 {**kubelet, "kubelet": binaries["kubelet"], "settings": self.documents["KubeletConfiguration"]}
             ),
             **archives,
         }
         if self.host.role.controls:
-            wanted["control plane"] = _digest(
+            wanted["control plane"] = digest_value(
                 {"config": contents.get(CONFIG, ""), "patches": self._manifest_patches(contents)}
             )
             wanted["network"] = self.network_digest
@@ -223,7 +222,7 @@ class HostState(Membership[Cluster]):
     def network_digest(self) -> str:
         inventory = self.plan_input.inventory
         files = [f.sha256 for f in self.plan_input.lock.files if f.name in ("flannel", "calico", "cilium")]
-        return _digest({"cni": effective(self.host, "cni"), "files": files, "pods": list(inventory.network.pods)})
+        return digest_value({"cni": effective(self.host, "cni"), "files": files, "pods": list(inventory.network.pods)})
 
     # --- reasons -----------------------------------------------------------------------------
 
@@ -279,19 +278,6 @@ class HostState(Membership[Cluster]):
     def has_patches(self) -> bool:
         return is_patched(self.host) or any(a.path.startswith(PATCHES) for a in self.artifacts)
 
-    def run(
-        self,
-        title: str,
-        reason: str,
-        script: str,
-        disruption: Disruption = Disruption.NONE,
-        *,
-        deadline: float = 180.0,
-        on: str = "",
-    ) -> Step:
-        """A step that runs a script."""
-        return self.step(title, reason, Run(script, deadline=deadline), disruption, on=on)
-
     def reset_step(self) -> Step:
         reason = (
             "an init or join did not end well here"
@@ -301,7 +287,3 @@ class HostState(Membership[Cluster]):
         return self.run(
             "undo what is left of an earlier try", reason, scripts.reset(), Disruption.RESTART, deadline=300.0
         )
-
-
-def _digest(value: object) -> str:
-    return digest(json.dumps(value, sort_keys=True, default=str))

@@ -8,10 +8,11 @@ from bootstrap.distros.kubeadm.images import check_images
 from bootstrap.distros.kubeadm.layout import CONFIG, CONTAINERD_CONFIG, effective, server_port
 from bootstrap.distros.kubeadm.machine_checks import check_machine, ignores
 from bootstrap.distros.kubeadm.packages import check_packages
-from bootstrap.distros.kubeadm.probes import KUBELET_CONF, UNFINISHED, etcd_folder, has_trace
+from bootstrap.distros.kubeadm.probes import KUBELET_CONF, UNFINISHED, etcd_folder
 from bootstrap.distros.kubeadm.runtime import containerd_version, split_version
 from bootstrap.distros.kubeadm.versions import CGROUP_2, CONTAINERD_2, GRAMMAR, parse_version
 from bootstrap.driver import PlanInput
+from bootstrap.facts import has_trace
 from bootstrap.model import Finding, Host, HostFacts, Inventory
 from bootstrap.preflight import Needs, check_host_facts
 

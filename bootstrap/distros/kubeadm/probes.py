@@ -19,7 +19,7 @@ from bootstrap.distros.kubeadm.layout import (
 )
 from bootstrap.distros.kubeadm.machine import machine_script, parse_machine
 from bootstrap.facts import parse_items, shared_probes
-from bootstrap.model import Host, HostFacts, Probe, Secret
+from bootstrap.model import Host, Probe, Secret
 from bootstrap.shell import join, quote
 
 KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
@@ -133,7 +133,3 @@ def parse_members(text: str) -> tuple[EtcdMember, ...]:
     """Lines of `etcdctl member list`: id, status, name, peer URL, client URL, is learner."""
     rows = ([part.strip() for part in line.split(",")] for line in text.splitlines())
     return tuple(EtcdMember(row[0], row[2], row[3], row[5] == "true") for row in rows if len(row) == 6)
-
-
-def has_trace(facts: HostFacts, path: str) -> bool:
-    return path in (facts.values.get("traces") or ())

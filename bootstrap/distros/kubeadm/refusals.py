@@ -10,8 +10,9 @@ from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.drift import PLACES
 from bootstrap.distros.kubeadm.files import cluster_documents, pki_artifacts
 from bootstrap.distros.kubeadm.layout import CONFLIST, PKI
-from bootstrap.distros.kubeadm.probes import API_MANIFEST, KUBELET_CONF, UNFINISHED, has_trace
+from bootstrap.distros.kubeadm.probes import API_MANIFEST, KUBELET_CONF, UNFINISHED
 from bootstrap.distros.kubeadm.versions import GRAMMAR, parse_version
+from bootstrap.facts import has_trace
 from bootstrap.plan import filled_content
 from bootstrap.releases import Version
 

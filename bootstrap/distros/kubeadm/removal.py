@@ -20,6 +20,7 @@ from bootstrap.distros.kubeadm.probes import etcd_folder, kubectl_on
 from bootstrap.driver import PlanInput
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
+from bootstrap.plan import drain_node
 from bootstrap.removal import (
     Leaving,
     find_leaving,
@@ -171,7 +172,7 @@ def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
         return Step(name, title, reason, Run(script, deadline=deadline), on=asked.name, disruption=Disruption.REMOVE)
 
     if leaving.can_be_drained(cluster):
-        yield asked_step("drain the node", "its pods shall go elsewhere first", scripts.drain(kubectl, name), 330.0)
+        yield asked_step("drain the node", "its pods shall go elsewhere first", drain_node(kubectl, name), 330.0)
     reachable = leaving.is_seen(cluster)
     if reachable:
         stop = Run(scripts.stop(), deadline=120.0)

@@ -203,15 +203,3 @@ verb=install; ! $tools/cilium status --wait=false >/dev/null 2>&1 || verb=upgrad
 $tools/cilium $verb --chart-directory $tools/chart --version {quote(version)}{ranges}
 rm -rf $tools
 """
-
-
-def drain(kubectl: Sequence[str], node: str) -> str:
-    words, name = join(kubectl), quote(node)
-    return (
-        f"{KUBECTL_PRELUDE}{words} cordon {name}\n"
-        f"timeout 300 {words} drain {name} --ignore-daemonsets --delete-emptydir-data --force --timeout=240s\n"
-    )
-
-
-def uncordon(kubectl: Sequence[str], node: str) -> str:
-    return f"{KUBECTL_PRELUDE}{join(kubectl)} uncordon {quote(node)}\n"

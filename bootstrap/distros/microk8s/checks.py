@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from bootstrap.control_plane import is_running
 from bootstrap.distros.microk8s.layout import MICROK8S, is_ha, services, unit
-from bootstrap.distros.microk8s.probes import ALONE, dqlite_members, has_trace, snap_of
-from bootstrap.facts import answers_api
+from bootstrap.distros.microk8s.probes import ALONE, dqlite_members, snap_of
+from bootstrap.facts import answers_api, has_trace
 from bootstrap.model import Check, Facts, Host, HostFacts, Inventory
 
 VOTERS = 3

@@ -10,17 +10,9 @@ from functools import cached_property
 
 from bootstrap.control_plane import ControlPlane
 from bootstrap.distros.microk8s.layout import KUBECTL, is_ha
-from bootstrap.distros.microk8s.probes import (
-    ALONE,
-    KUBELITE,
-    dqlite_members,
-    enabled_addons,
-    has_trace,
-    is_alone,
-    snap_of,
-)
+from bootstrap.distros.microk8s.probes import ALONE, KUBELITE, dqlite_members, enabled_addons, is_alone, snap_of
 from bootstrap.errors import PlanRefusedError
-from bootstrap.facts import answers_api
+from bootstrap.facts import answers_api, has_trace
 from bootstrap.model import Host, HostFacts
 
 

@@ -8,11 +8,10 @@ from bootstrap.distros.microk8s import scripts, waits
 from bootstrap.distros.microk8s.addons import Chosen, split_name
 from bootstrap.distros.microk8s.host_state import ADDON, HostState
 from bootstrap.distros.microk8s.layout import FRAGMENTS, PKI, READERS, is_ha
-from bootstrap.distros.microk8s.probes import has_trace
 from bootstrap.distros.microk8s.scripts import arguments_input
-from bootstrap.facts import RECORD_PATH, format_record
+from bootstrap.facts import RECORD_PATH, format_record, has_trace
 from bootstrap.model import Disruption, Put, Record, Run, Step
-from bootstrap.plan import fetch_step, put_steps
+from bootstrap.plan import drain_node, fetch_step, put_steps, uncordon_node
 from bootstrap.shell import quote
 
 VOTERS = 3  # dqlite has so many of any number of members
@@ -246,7 +245,7 @@ class HostPlan(HostState):
             if not self.host.role.controls:
                 yield self.step("wait until the node is ready", "the API decides", wait, on=asked.name)
         if self.drains:
-            script = scripts.uncordon(self.kubectl, self.host.name)
+            script = uncordon_node(self.kubectl, self.host.name)
             asked_name = self.cluster.founder.name
             yield self.run("let the node take pods again", "it was drained", script, on=asked_name)
         if changes or first:
@@ -276,7 +275,7 @@ class HostPlan(HostState):
             return
         asked = self.cluster.founder.name
         if self.drains:
-            script = scripts.drain(self.kubectl, self.host.name)
+            script = drain_node(self.kubectl, self.host.name)
             yield self.run("drain the node", "its containers are restarted", script, on=asked, deadline=330.0)
         if self.snap_files:
             yield from self._bring_steps()

@@ -1,6 +1,5 @@
 """What of one host of a MicroK8s cluster differs from what is wanted, and what that asks for. Pure."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +27,7 @@ from bootstrap.distros.microk8s.layout import (
     services,
     unit,
 )
-from bootstrap.distros.microk8s.probes import TEMPLATE, has_trace, is_alone, snap_of
+from bootstrap.distros.microk8s.probes import TEMPLATE, is_alone, snap_of
 from bootstrap.distros.microk8s.upstream import sideload_files
 from bootstrap.distros.microk8s.versions import (
     Series,
@@ -38,8 +37,9 @@ from bootstrap.distros.microk8s.versions import (
     series_of,
     snap_series,
 )
+from bootstrap.facts import has_trace
 from bootstrap.membership import Membership
-from bootstrap.model import Artifact, Disruption, LockedFile, Run, Step, digest
+from bootstrap.model import Artifact, LockedFile, digest, digest_value
 from bootstrap.plan import NodeMarks, filled_content, lasting_content
 
 REGISTRY = "registry:"  # a word of the record for each registry's file
@@ -312,30 +312,17 @@ class HostState(Membership[Cluster]):
             by_service.setdefault(READERS[file], {})[file] = fragment_lines(lasting[artifact.path])
         snap = [file.sha256 for file, _ in self.snap_files] or ["the store's"]
         wanted = {
-            "snap": _digest(snap),
-            "launch": _digest(effective(self.host, "fragment", {})),
-            **{f"args:{service}": _digest(files) for service, files in by_service.items()},
+            "snap": digest_value(snap),
+            "launch": digest_value(effective(self.host, "fragment", {})),
+            **{f"args:{service}": digest_value(files) for service, files in by_service.items()},
             **{f"{REGISTRY}{a.path}": digest(lasting[a.path]) for a in self.registry_files},
-            **{f"{ADDON}{each.full_name}": _digest(each.words) for each in self.node_addons},
+            **{f"{ADDON}{each.full_name}": digest_value(each.words) for each in self.node_addons},
         }
         if self._names:
-            wanted["names"] = _digest(sorted(self._names))
+            wanted["names"] = digest_value(sorted(self._names))
         return wanted
 
     # --- steps -------------------------------------------------------------------------------
-
-    def run(
-        self,
-        title: str,
-        reason: str,
-        script: str,
-        disruption: Disruption = Disruption.NONE,
-        *,
-        deadline: float = 180.0,
-        on: str = "",
-    ) -> Step:
-        """A step that runs a script."""
-        return self.step(title, reason, Run(script, deadline=deadline), disruption, on=on)
 
     def unregistered_marks(self, wanted: NodeMarks) -> NodeMarks:
         """All of them: a join writes kubelet's arguments anew, so labels never go through those (canonical/microk8s#5236)."""
@@ -345,7 +332,3 @@ class HostState(Membership[Cluster]):
 def _mask(word: str) -> str:
     """An argument as a plan may show it: the value may come from a reference."""
     return word if word.startswith("no ") else word.partition("=")[0]
-
-
-def _digest(value: object) -> str:
-    return digest(json.dumps(value, sort_keys=True, default=str))

@@ -12,9 +12,10 @@ from bootstrap.distros.microk8s.layout import (
     server_port,
 )
 from bootstrap.distros.microk8s.network import pods_of, services_of
-from bootstrap.distros.microk8s.probes import Snapd, enabled_addons, has_trace, snap_of
+from bootstrap.distros.microk8s.probes import Snapd, enabled_addons, snap_of
 from bootstrap.distros.microk8s.versions import is_strict, note_version
 from bootstrap.driver import PlanInput
+from bootstrap.facts import has_trace
 from bootstrap.model import Finding, Host, HostFacts, Inventory
 from bootstrap.preflight import Needs, check_host_facts
 

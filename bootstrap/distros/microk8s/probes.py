@@ -148,10 +148,6 @@ def traces_script() -> str:
     return "\n".join([*lines, ":"])
 
 
-def has_trace(facts: HostFacts, word: str) -> bool:
-    return word in (facts.values.get("traces") or ())
-
-
 # A worker keeps the authority of the cluster beside one of its own, which is of no use there; so is its kubeconfig.
 AUTHORITY_SCRIPT = f"""
 file={AUTHORITY}

@@ -7,9 +7,10 @@ from bootstrap.distros.microk8s.cluster import Cluster, is_installed, is_on_reco
 from bootstrap.distros.microk8s.drift import name_of
 from bootstrap.distros.microk8s.layout import ARGS, PKI, is_ha
 from bootstrap.distros.microk8s.network import pods_of, services_of
-from bootstrap.distros.microk8s.probes import has_trace, snap_of
+from bootstrap.distros.microk8s.probes import snap_of
 from bootstrap.distros.microk8s.versions import Series, is_strict, series_of, snap_series
 from bootstrap.errors import PlanRefusedError
+from bootstrap.facts import has_trace
 from bootstrap.model import Host, HostFacts
 from bootstrap.plan import filled_content, find_artifact
 

@@ -8,6 +8,7 @@ from bootstrap.distros.microk8s.layout import DOWNLOADS, FOLDER, LAUNCH_CONFIG
 from bootstrap.driver import PlanInput
 from bootstrap.facts import STATE_FOLDER
 from bootstrap.model import Disruption, Host, HostFacts, Plan, Run, Step
+from bootstrap.plan import drain_node
 from bootstrap.removal import (
     Leaving,
     find_leaving,
@@ -96,7 +97,7 @@ def _remove_steps(cluster: Cluster, leaving: Leaving) -> Iterator[Step]:
     kubectl = cluster.kubectl()
     if leaving.can_be_drained(cluster):
         reason = "its pods shall go elsewhere first"
-        yield _step(name, "drain the node", reason, scripts.drain(kubectl, name), 330.0, asked.name)
+        yield _step(name, "drain the node", reason, drain_node(kubectl, name), 330.0, asked.name)
     is_seen = leaving.is_seen(cluster)
     if is_seen and host is not None and is_installed(cluster.facts(host)) and cluster.is_member(host):
         reason = "dqlite moves its votes, and its services stop"

@@ -292,18 +292,6 @@ def leave() -> str:
     return f"timeout 420 {MICROK8S} leave </dev/null || true\n"
 
 
-def drain(kubectl: Sequence[str], node: str) -> str:
-    words, name = join(kubectl), quote(node)
-    return (
-        f"{KUBECTL_PRELUDE}{words} cordon {name} </dev/null\n"
-        f"timeout 300 {words} drain {name} --ignore-daemonsets --delete-emptydir-data --force --timeout=240s </dev/null\n"
-    )
-
-
-def uncordon(kubectl: Sequence[str], node: str) -> str:
-    return f"{KUBECTL_PRELUDE}{join(kubectl)} uncordon {quote(node)} </dev/null\n"
-
-
 # --- add-ons -------------------------------------------------------------------------------------
 
 
