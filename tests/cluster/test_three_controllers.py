@@ -10,7 +10,9 @@ from tests.cluster.distribution import K0S, K3S
 pytestmark = [
     pytest.mark.sandbox,
     pytest.mark.timeout(1800),
-    pytest.mark.parametrize("home", [K3S, K0S], ids=lambda distribution: distribution.name, indirect=True, scope="module"),
+    pytest.mark.parametrize(
+        "home", [K3S, K0S], ids=lambda distribution: distribution.name, indirect=True, scope="module"
+    ),
 ]
 CONTROLLERS = ("h1", "h2", "h3")
 

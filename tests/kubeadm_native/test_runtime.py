@@ -93,7 +93,10 @@ def test_toml_of_the_inventory_is_appended_and_registries_have_files_of_their_ow
         "host": {"https://m.lan": {"capabilities": ["pull", "resolve"]}},
     }
     own = tomllib.loads(files["one", "/etc/containerd/certs.d/r.lan:5000/hosts.toml"])
-    assert own == {"server": "http://r.lan:5000", "host": {}}  # without a table of that name containerd 1.7 reads nothing
+    assert own == {
+        "server": "http://r.lan:5000",
+        "host": {},
+    }  # without a table of that name containerd 1.7 reads nothing
 
 
 def test_swap_is_left_alone_where_the_kubelet_takes_it(tmp_path):
