@@ -1,6 +1,6 @@
 """What the facts say about a cluster as a whole, on every distribution: who is in, who founds, whom to ask, who may go. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -164,6 +164,15 @@ def refuse_without_quorum(cluster: ControlPlane, plans: Iterable[Controller], re
             why="\n        ".join(reason for reason in reasons if reason),
             next_step="bring the controller that is down back first, or `bootstrap remove` it",
         )
+
+
+def find_separate(cluster: ControlPlane) -> Iterator[str]:
+    """Controllers whose CA, which the distribution's own look gives as `ca`, is not the first one's."""
+    authorities = {host.name: cluster.facts(host).values.get("ca") for host in cluster.members}
+    first = next((name for name, authority in authorities.items() if authority), "")
+    for name, authority in authorities.items():
+        if authority and authority != authorities[first]:
+            yield f"{name} serves another cluster than {first}: their CAs differ"
 
 
 def refuse_changes(reasons: list[str]) -> None:

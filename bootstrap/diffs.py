@@ -1,4 +1,4 @@
-"""Unified diffs of files for people: secrets masked, real bytes compared. Pure."""
+"""Unified diffs of files for people: secrets masked, real bytes compared; and where two documents differ. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -193,3 +193,28 @@ def _size(text: str | None) -> str:
 
 def _join(*lines: str) -> str:
     return "".join(f"{line}\n" for line in lines)
+
+
+# --- documents --------------------------------------------------------------------------------------
+
+
+def find_differences(wanted: object, actual: object, path: str = "") -> Iterator[str]:
+    """Paths at which two documents differ, in both directions; nothing, and an empty list or mapping, are the same."""
+    if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
+        for key in dict.fromkeys((*wanted, *actual)):
+            yield from find_differences(wanted.get(key), actual.get(key), f"{path}.{key}" if path else str(key))
+    elif _empty(wanted) != _empty(actual):
+        yield path
+
+
+def find_missing(wanted: object, actual: object, path: str = "") -> Iterator[str]:
+    """Paths at which `actual` has not what `wanted` says; what only `actual` has, such as defaults, is passed over."""
+    if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
+        for key, value in wanted.items():
+            yield from find_missing(value, actual.get(key), f"{path}.{key}" if path else str(key))
+    elif _empty(wanted) != _empty(actual):
+        yield path
+
+
+def _empty(value: object) -> object:
+    return None if value in ([], {}, "") else value

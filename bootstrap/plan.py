@@ -253,6 +253,13 @@ def drain_node(kubectl: Sequence[str], node: str) -> str:
     )
 
 
+def expect_ready(node: str) -> str:
+    """Lines that fail unless the Node whose JSON `text` holds is Ready; after them `has NAME` asks for another condition."""
+    return f"""has() {{ printf '%s' "$text" | tr '{{' '\\n' | grep -F "\\"type\\":\\"$1\\"" | grep -qF '"status":"True"'; }}
+has Ready || {{ echo "node {node} is not Ready"; exit 1; }}
+"""
+
+
 def uncordon_node(kubectl: Sequence[str], node: str) -> str:
     """A script that lets a Node take pods again."""
     return f"{KUBECTL_PRELUDE}timeout 60 {join(kubectl)} uncordon {quote(node)} </dev/null\n"

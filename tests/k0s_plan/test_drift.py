@@ -2,10 +2,9 @@
 
 import json
 
+from bootstrap.diffs import find_differences, find_missing
 from bootstrap.distros.k0s.drift import (
     compare_flags,
-    find_differences,
-    find_missing,
     load_document,
     read_flags,
     read_unit,

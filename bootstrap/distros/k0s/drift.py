@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -90,25 +90,3 @@ def load_document(text: str | None) -> Mapping[str, Any] | None:
     except yaml.YAMLError:
         return None
     return found if isinstance(found, dict) else None
-
-
-def find_differences(wanted: Any, actual: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - any YAML
-    """Paths at which two documents differ, in both directions; nothing, and an empty list or mapping, are the same."""
-    if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
-        for key in dict.fromkeys((*wanted, *actual)):
-            yield from find_differences(wanted.get(key), actual.get(key), f"{path}.{key}" if path else str(key))
-    elif _empty(wanted) != _empty(actual):
-        yield path
-
-
-def find_missing(wanted: Any, actual: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401
-    """Paths at which `actual` has not what `wanted` says; what only `actual` has, such as defaults, is passed over."""
-    if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
-        for key, value in wanted.items():
-            yield from find_missing(value, actual.get(key), f"{path}.{key}" if path else str(key))
-    elif _empty(wanted) != _empty(actual):
-        yield path
-
-
-def _empty(value: Any) -> Any:  # noqa: ANN401
-    return None if value in ([], {}, "") else value

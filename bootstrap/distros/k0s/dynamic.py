@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from bootstrap.diffs import find_differences, find_missing
 from bootstrap.distros.k0s.documents import cluster_wide, node_local
-from bootstrap.distros.k0s.drift import find_differences, find_missing
 
 KEPT = ("api", "network", "storage")
 # Of the object, but fixed when the cluster is made: k0s keeps them out of it (pkg/apis/k0s/v1beta1, GetClusterWideConfig).

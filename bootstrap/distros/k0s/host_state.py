@@ -6,11 +6,11 @@ from functools import cached_property
 from typing import Any
 
 from bootstrap.control_plane import is_running
-from bootstrap.diffs import count_lines, diff_file
+from bootstrap.diffs import count_lines, diff_file, find_differences
 from bootstrap.distros.k0s import scripts
 from bootstrap.distros.k0s.cluster import Cluster
 from bootstrap.distros.k0s.documents import node_local
-from bootstrap.distros.k0s.drift import compare_flags, find_differences, load_document, read_unit
+from bootstrap.distros.k0s.drift import compare_flags, load_document, read_unit
 from bootstrap.distros.k0s.dynamic import find_local_differences, keep_text
 from bootstrap.distros.k0s.layout import (
     BINARY,

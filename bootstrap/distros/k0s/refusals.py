@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bootstrap.control_plane import refuse_changes
+from bootstrap.control_plane import find_separate, refuse_changes
 from bootstrap.distros.k0s.cluster import Cluster
 from bootstrap.distros.k0s.drift import load_document, read_flags, read_unit
 from bootstrap.distros.k0s.layout import (
@@ -130,11 +130,7 @@ def _folder_changes(cluster: Cluster) -> Iterator[str]:
 
 def _separate_clusters(cluster: Cluster) -> Iterator[str]:
     """Controllers of one cluster have one CA, and one etcd."""
-    authorities = {host.name: cluster.facts(host).values.get("ca") for host in cluster.members}
-    first = next((name for name, authority in authorities.items() if authority), "")
-    for name, authority in authorities.items():
-        if authority and authority != authorities[first]:
-            yield f"{name} serves another cluster than {first}: their CAs differ"
+    yield from find_separate(cluster)
     alone = [
         host.name for host in cluster.members if has_trace(cluster.facts(host), "sqlite") and cluster.has_embedded_data
     ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bootstrap.distros.k0s.layout import BINARY, data_folder, service
 from bootstrap.distros.k0s.versions import kubelet_version
 from bootstrap.model import Host, Wait
-from bootstrap.plan import KUBECTL_PRELUDE
+from bootstrap.plan import KUBECTL_PRELUDE, expect_ready
 from bootstrap.shell import join, quote
 
 START_DEADLINE = 300.0
@@ -87,10 +87,7 @@ text=$(timeout 15 {asked} 2>&1) || {{ echo "node {node} is not there yet"; exit 
 {_expect(f'"kubeletVersion":"{re.escape(kubelet_version(version))}"', f"node {node} does not run {version} yet") if version else ""}
 """
     if networked:
-        script += f"""
-has() {{ printf '%s' "$text" | tr '{{' '\\n' | grep -F "\\"type\\":\\"$1\\"" | grep -qF '"status":"True"'; }}
-has Ready || {{ echo "node {node} is not Ready"; exit 1; }}
-"""
+        script += expect_ready(node)
     return script
 
 

@@ -2,7 +2,7 @@
 
 from bootstrap.distros.k3s.layout import BINARY
 from bootstrap.model import Wait
-from bootstrap.plan import KUBECTL_PRELUDE
+from bootstrap.plan import KUBECTL_PRELUDE, expect_ready
 from bootstrap.shell import quote
 
 MOST_RESTARTS = 6  # k3s restarts itself every 5 s: after half a minute of that it will not come any more
@@ -64,9 +64,7 @@ fi
 def _node_check(node: str, version: str, *, voter: bool) -> str:
     lines = f"""
 text=$(timeout 15 {BINARY} kubectl get --raw /api/v1/nodes/{quote(node)} --request-timeout=10s 2>&1) || {{ echo "node {node} is not there yet"; exit 1; }}
-has() {{ printf '%s' "$text" | tr '{{' '\\n' | grep -F "\\"type\\":\\"$1\\"" | grep -qF '"status":"True"'; }}
-has Ready || {{ echo "node {node} is not Ready"; exit 1; }}
-printf '%s' "$text" | grep -qF {quote(f'"kubeletVersion":"{version}"')} || {{ echo "node {node} does not run {version} yet"; exit 1; }}
+{expect_ready(node)}printf '%s' "$text" | grep -qF {quote(f'"kubeletVersion":"{version}"')} || {{ echo "node {node} does not run {version} yet"; exit 1; }}
 """
     if voter:
         lines += f'has EtcdIsVoter || {{ echo "{node} is no etcd voter yet"; exit 1; }}\n'

@@ -1,10 +1,11 @@
 """What of the cluster's settings is not as wanted, read from kubeadm's ConfigMaps and static manifests. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from bootstrap.diffs import find_missing
 from bootstrap.distros.kubeadm.layout import MANIFESTS
 from bootstrap.model import FileFacts
 
@@ -32,24 +33,10 @@ def find_map_drift(
         if name not in config_maps:
             found[kind] = [f"ConfigMap {name} is missing"]
             continue
-        differing = list(find_differences(document, _load(config_maps[name].get(key, ""))))
+        differing = list(find_missing(document, _load(config_maps[name].get(key, ""))))
         if differing:
             found[kind] = differing
     return found
-
-
-def find_differences(wanted: Any, actual: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - any YAML
-    """Paths at which `actual` has not what `wanted` says; what only `actual` has is passed over."""
-    if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
-        for key, value in wanted.items():
-            yield from find_differences(value, actual.get(key), f"{path}.{key}" if path else str(key))
-    elif _plain(wanted) != _plain(actual):
-        yield path
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Nothing, an empty list and an empty mapping are the same to kubeadm."""
-    return None if value in ([], {}, "") else value
 
 
 def find_manifest_drift(cluster: Mapping[str, Any], files: Mapping[str, FileFacts]) -> list[str]:

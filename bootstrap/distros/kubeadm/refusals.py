@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from bootstrap.control_plane import is_ready, refuse_changes
+from bootstrap.control_plane import find_separate, is_ready, refuse_changes
 from bootstrap.distros.kubeadm.cluster import Cluster
 from bootstrap.distros.kubeadm.drift import PLACES
 from bootstrap.distros.kubeadm.files import cluster_documents, pki_artifacts
@@ -36,7 +36,7 @@ def refuse_impossible_changes(cluster: Cluster) -> None:
         [
             *_role_changes(cluster),
             *_fixed_changes(cluster),
-            *_separate_clusters(cluster),
+            *find_separate(cluster),
             *_authority_changes(cluster),
             *_version_changes(cluster),
             *_network_changes(cluster),
@@ -74,15 +74,6 @@ def _fixed_changes(cluster: Cluster) -> Iterator[str]:
             continue
         if old != new:
             yield f"{path} is fixed when the cluster is made: it is {old or 'not set'}, the inventory says {new or 'not set'}"
-
-
-def _separate_clusters(cluster: Cluster) -> Iterator[str]:
-    """Controllers of one cluster have one CA."""
-    authorities = {host.name: cluster.facts(host).values.get("ca") for host in cluster.members}
-    first = next(iter(authorities.values()), None)
-    for name, authority in authorities.items():
-        if authority and first and authority != first:
-            yield f"{name} serves another cluster than {next(iter(authorities))}: their CAs differ"
 
 
 def _authority_changes(cluster: Cluster) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bootstrap.distros.kubeadm.layout import KUBECTL, MANIFESTS, SERVICE
 from bootstrap.distros.kubeadm.probes import etcdctl
 from bootstrap.model import Wait
-from bootstrap.plan import KUBECTL_PRELUDE
+from bootstrap.plan import KUBECTL_PRELUDE, expect_ready
 from bootstrap.shell import join, quote
 
 START_DEADLINE = 300.0
@@ -70,10 +70,7 @@ text=$(timeout 15 {asked} 2>&1) || {{ echo "node {node} is not there yet"; exit 
 printf '%s' "$text" | grep -qF {quote(f'"kubeletVersion":"{version}"')} || {{ echo "node {node} does not run {version} yet"; exit 1; }}
 """
     if networked:
-        script += f"""
-has() {{ printf '%s' "$text" | tr '{{' '\\n' | grep -F "\\"type\\":\\"$1\\"" | grep -qF '"status":"True"'; }}
-has Ready || {{ echo "node {node} is not Ready"; exit 1; }}
-"""
+        script += expect_ready(node)
     return script
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from bootstrap.control_plane import refuse_changes
+from bootstrap.control_plane import find_separate, refuse_changes
 from bootstrap.distros.microk8s.cluster import Cluster, is_installed, is_on_record, is_ours
 from bootstrap.distros.microk8s.drift import name_of
 from bootstrap.distros.microk8s.layout import ARGS, PKI, is_ha
@@ -99,12 +99,8 @@ def _datastore_changes(cluster: Cluster) -> Iterator[str]:
 
 
 def _separate_clusters(cluster: Cluster) -> Iterator[str]:
-    """Nodes of one cluster have one CA."""
-    authorities = {host.name: cluster.facts(host).values.get("ca") for host in cluster.members}
-    first = next((name for name, authority in authorities.items() if authority), "")
-    for name, authority in authorities.items():
-        if authority and authority != authorities[first]:
-            yield f"{name} serves another cluster than {first}: their CAs differ (`snap remove --purge microk8s` on one of them erases it)"
+    for reason in find_separate(cluster):
+        yield f"{reason} (`snap remove --purge microk8s` on one of them erases it)"
 
 
 def _authority_changes(cluster: Cluster) -> Iterator[str]:

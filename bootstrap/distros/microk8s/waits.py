@@ -13,7 +13,7 @@ from bootstrap.distros.microk8s.layout import (
     unit,
 )
 from bootstrap.model import Host, Wait
-from bootstrap.plan import KUBECTL_PRELUDE
+from bootstrap.plan import KUBECTL_PRELUDE, expect_ready
 from bootstrap.shell import join, quote
 
 LAUNCH_DEADLINE = 180.0
@@ -76,9 +76,7 @@ def _node_check(kubectl: Sequence[str], node: str, minor: str) -> str:
     return f"""
 text=$(timeout 20 {asked} 2>/dev/null </dev/null) || {{ echo "node {node} is not there yet"; exit 1; }}
 printf '%s' "$text" | grep -qF {quote(f'"kubeletVersion":"{minor}.')} || {{ echo "node {node} does not run {minor} yet"; exit 1; }}
-has() {{ printf '%s' "$text" | tr '{{' '\\n' | grep -F "\\"type\\":\\"$1\\"" | grep -qF '"status":"True"'; }}
-has Ready || {{ echo "node {node} is not Ready"; exit 1; }}
-"""
+{expect_ready(node)}"""
 
 
 def _member_check(address: str, voters: int) -> str:
