@@ -4,14 +4,14 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bootstrap.distros.kubeadm.bridge import MASKS, Network
+from bootstrap.distros.kubeadm.bridge import MASKS
 from bootstrap.distros.kubeadm.documents import PODS, SERVICES
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Endpoint, Inventory
+from bootstrap.ranges import Placed, Range, check_outside_usual, list_addresses, parse_address
 
 LARGEST_GAP = 16  # bits between a pod range and the nodes' (kubernetes: PodSubnetNodeMaskMaxDiff)
 FEWEST_SERVICES = 10  # addresses (kubernetes: MinimumAddressesInServiceSubnet)
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def check_network(inventory: Inventory) -> Iterator[NativeProblem]:
@@ -25,20 +25,20 @@ def check_network(inventory: Inventory) -> Iterator[NativeProblem]:
             message = f"the service range {service_range} has fewer than {FEWEST_SERVICES} addresses"
             yield NativeProblem(("network", "services"), message, "Services take one each: a /16 is usual")
     yield from _check_against_defaults(inventory, pods, services)
-    yield from _check_hosts(inventory, pods, services)
+    yield from check_outside_usual("kubeadm's", inventory, pods, services, _placed_addresses(inventory))
     if inventory.native.get("cni") == "bridge" and len(pods) > 1:
         message = "`cni: bridge` gives pods one family, and two ranges are given"
         yield NativeProblem(("network", "pods"), message, "give one range, or take another network")
 
 
-def _read(given: tuple[str, ...], usual: tuple[str, ...]) -> list[Network]:
+def _read(given: tuple[str, ...], usual: tuple[str, ...]) -> list[Range]:
     try:
         return [ipaddress.ip_network(text) for text in given or usual]
     except ValueError:  # reported where ranges are read
         return []
 
 
-def _check_size(inventory: Inventory, pods: Network) -> Iterator[NativeProblem]:
+def _check_size(inventory: Inventory, pods: Range) -> Iterator[NativeProblem]:
     mask = node_mask(inventory, pods.version)
     if mask is None:
         return
@@ -71,9 +71,7 @@ def node_mask(inventory: Inventory, version: int) -> int | None:
     return int(found[-1]) if found[-1].isdecimal() else None
 
 
-def _check_against_defaults(
-    inventory: Inventory, pods: list[Network], services: list[Network]
-) -> Iterator[NativeProblem]:
+def _check_against_defaults(inventory: Inventory, pods: list[Range], services: list[Range]) -> Iterator[NativeProblem]:
     """What is given must be clear of a default that is not; ranges that are both given are compared elsewhere."""
     network = inventory.network
     if bool(network.pods) == bool(network.services):
@@ -90,33 +88,10 @@ def _check_against_defaults(
             yield NativeProblem(("network", given), message, f"give `network.{other}` too")
 
 
-def _check_hosts(inventory: Inventory, pods: list[Network], services: list[Network]) -> Iterator[NativeProblem]:
-    """Hosts outside of the defaults; those outside of what is given are looked at elsewhere."""
-    network = inventory.network
-    usual = {"pods": () if network.pods else pods, "services": () if network.services else services}
-    for path, address in _addresses(inventory):
-        for kind, ranges in usual.items():
-            for each in ranges:
-                if address in each:
-                    message = f"{address} lies in {each}, kubeadm's usual range for {kind}"
-                    yield NativeProblem(path, message, f"give another range as `network.{kind}`")
-
-
-def _addresses(inventory: Inventory) -> Iterator[tuple[tuple[str | int, ...], Address]]:
-    for host in inventory.hosts:
-        for key, texts in (("node_address", host.node_addresses), ("address", (host.connection.address,))):
-            for text in texts:
-                if ip := _parse(text):
-                    yield (*host.origin, key), ip
-    if inventory.endpoint and (ip := _parse(inventory.endpoint.host)):
-        yield ("endpoint",), ip
-
-
-def _parse(text: str) -> Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
+def _placed_addresses(inventory: Inventory) -> Iterator[Placed]:
+    yield from list_addresses(inventory)
+    if inventory.endpoint and (address := parse_address(inventory.endpoint.host)):
+        yield ("endpoint",), address
 
 
 # --- endpoint and virtual IP ---------------------------------------------------------------------
@@ -135,7 +110,7 @@ def check_endpoint(inventory: Inventory) -> Iterator[NativeProblem]:
     path = (inventory.distro, "vip")
     if not is_given:
         yield NativeProblem(path, "`vip` without an address to hold", "give the address as `endpoint`")
-    elif endpoint is not None and _parse(endpoint.host) is None:
+    elif endpoint is not None and parse_address(endpoint.host) is None:
         message = f"`vip` needs an address, and `endpoint` is the name {endpoint.host}"
         yield NativeProblem(path, message, "give the address as `endpoint`, and the name under `sans`")
     elif endpoint is not None:

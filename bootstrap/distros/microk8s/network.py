@@ -7,7 +7,6 @@ from bootstrap.model import Inventory
 
 PODS, SERVICES, DOMAIN = "10.1.0.0/16", "10.152.183.0/24", "cluster.local"  # microk8s-resources/default-args/cni-env
 DNS_OFFSET = 10
-Range = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def pods_of(inventory: Inventory) -> tuple[str, ...]:

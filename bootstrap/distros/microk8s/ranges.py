@@ -2,13 +2,12 @@
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from bootstrap.distros.microk8s.layout import server_port
-from bootstrap.distros.microk8s.network import Range, pods_of, services_of
+from bootstrap.distros.microk8s.network import pods_of, services_of
 from bootstrap.driver import NativeProblem
 from bootstrap.model import Inventory
-from bootstrap.sections import Path
+from bootstrap.ranges import Range, check_outside_usual, list_addresses
 
 FEWEST_SERVICES = 16  # the API has the first address, DNS the tenth
 
@@ -24,7 +23,7 @@ def check_network(inventory: Inventory) -> Iterator[NativeProblem]:
     if bool(network.pods) != bool(network.services):
         given, other = ("pods", "services") if network.pods else ("services", "pods")
         yield from _check_against_default(given, other, *((pods, services) if network.pods else (services, pods)))
-    yield from _check_hosts(inventory, pods, services)
+    yield from check_outside_usual("MicroK8s'", inventory, pods, services, list_addresses(inventory))
 
 
 def _read(texts: tuple[str, ...]) -> list[Range]:
@@ -44,33 +43,6 @@ def _check_against_default(given: str, other: str, mine: list[Range], usual: lis
         if each.overlaps(default):
             message = f"the range {each} overlaps {default}, MicroK8s' usual one for {other}"
             yield NativeProblem(("network", given), message, f"give `network.{other}` too")
-
-
-def _check_hosts(inventory: Inventory, pods: list[Range], services: list[Range]) -> Iterator[NativeProblem]:
-    """Hosts outside of the defaults; those outside of what is given are looked at elsewhere."""
-    network = inventory.network
-    usual = {"pods": () if network.pods else pods, "services": () if network.services else services}
-    for path, address in _addresses(inventory):
-        for kind, ranges in usual.items():
-            for each in ranges:
-                if address in each:
-                    message = f"{address} lies in {each}, MicroK8s' usual range for {kind}"
-                    yield NativeProblem(path, message, f"give another range as `network.{kind}`")
-
-
-def _addresses(inventory: Inventory) -> Iterator[tuple[Path, Any]]:
-    for host in inventory.hosts:
-        for key, texts in (("node_address", host.node_addresses), ("address", (host.connection.address,))):
-            for text in texts:
-                if ip := _parse(text):
-                    yield (*host.origin, key), ip
-
-
-def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
 
 
 def check_endpoint(inventory: Inventory) -> Iterator[NativeProblem]:
