@@ -1,9 +1,12 @@
 """Compiles a stand-in of this folder's Go module, and writes files of a release; which files there are is said elsewhere."""
 
+import argparse
 import hashlib
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 MODULE = Path(__file__).resolve().parent
@@ -11,6 +14,30 @@ MODULE = Path(__file__).resolve().parent
 
 class BuildError(Exception):
     """The stand-in cannot be built; the text says why and what to do."""
+
+
+def run_builder(
+    arguments: Sequence[str] | None,
+    words: str,
+    version: str,
+    architectures: Iterable[str],
+    build: Callable[[str, str, Path], None],
+) -> int:
+    """The command line of a builder: `build` gets the version, the architecture, and the folder to fill.
+
+    Exit code 1 and a message on stderr when the Go compiler is missing or fails.
+    """
+    parser = argparse.ArgumentParser(description=words)
+    parser.add_argument("--version", default=version, help="the version the program tells: %(default)s")
+    parser.add_argument("--arch", default="amd64", choices=sorted(architectures))
+    parser.add_argument("--output", type=Path, required=True, help="the folder to fill")
+    given = parser.parse_args(arguments)
+    try:
+        build(given.version, given.arch, given.output.resolve())
+    except BuildError as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def fingerprint(program: str, asked_for: str) -> str:

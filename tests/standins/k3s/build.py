@@ -1,6 +1,5 @@
 """Builds the k3s stand-in into a folder in the layout of a k3s release; nothing but building lives here."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from compiling import BuildError, compile_program, digest_of, fingerprint, replace_text  # noqa: E402  (a script finds its neighbours so)
+from compiling import compile_program, digest_of, fingerprint, replace_text, run_builder  # noqa: E402  (a script finds its neighbours so)
 
 SUFFIXES = {"amd64": "", "arm64": "-arm64", "arm": "-armhf"}
 STAMP = ".standin"
@@ -40,18 +39,7 @@ class Release:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line. Exit code 1 and a message on stderr when the Go compiler is missing or fails."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--version", default="v1.36.3+k3s1", help="the version the program tells")
-    parser.add_argument("--arch", default="amd64", choices=sorted(SUFFIXES))
-    parser.add_argument("--output", type=Path, required=True, help="the folder to fill")
-    given = parser.parse_args(arguments)
-    try:
-        build(Release(given.version, given.arch, given.output))
-    except BuildError as error:
-        print(f"build.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_builder(arguments, __doc__ or "", "v1.36.3+k3s1", SUFFIXES, lambda *given: build(Release(*given)))
 
 
 def build(release: Release) -> None:

@@ -74,17 +74,18 @@ func (p *Membership) HealthMux() *http.ServeMux {
 }
 
 func (p *Peers) send(to Member, path string, message, reply any, timeout time.Duration) error {
+	client := *p.client
+	client.Timeout = timeout
+	return Exchange(&client, to.PeerURL+path, message, reply)
+}
+
+// Exchange posts a message as JSON and reads the answer into reply; what is not 200 is an error with the answer's text.
+func Exchange(client *http.Client, url string, message, reply any) error {
 	body, err := json.Marshal(message)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest("POST", to.PeerURL+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	client := *p.client
-	client.Timeout = timeout
-	response, err := client.Do(request)
+	response, err := client.Post(url, "application/json", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

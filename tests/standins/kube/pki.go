@@ -115,18 +115,23 @@ func (a *Authority) Sign(who Subject, public crypto.PublicKey) ([]byte, error) {
 	if len(who.Hosts) > 0 {
 		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 	}
-	for _, host := range who.Hosts {
+	NameHosts(template, who.Hosts)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.Cert, public, a.Key)
+	if err != nil {
+		return nil, err
+	}
+	return append(encodeCert(der), a.PEM...), nil
+}
+
+// NameHosts puts names and addresses of servers into a certificate.
+func NameHosts(template *x509.Certificate, hosts []string) {
+	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
 		} else {
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.Cert, public, a.Key)
-	if err != nil {
-		return nil, err
-	}
-	return append(encodeCert(der), a.PEM...), nil
 }
 
 // SignRequest answers a certificate request, for the subject that we choose.

@@ -1,6 +1,5 @@
 """Builds the stand-in for snap and MicroK8s into a folder of a mirror; nothing but building lives here."""
 
-import argparse
 import base64
 import hashlib
 import json
@@ -12,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from compiling import BuildError, compile_program, fingerprint, replace_text  # noqa: E402  (a script finds its neighbours so)
+from compiling import compile_program, fingerprint, replace_text, run_builder  # noqa: E402  (a script finds its neighbours so)
 
 ARCHITECTURES = ("amd64", "arm64")
 STAMP = ".standin"
@@ -43,18 +42,7 @@ class Release:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line. Exit code 1 and a message on stderr when the Go compiler is missing or fails."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--version", default="1.36", help="the track: 1.36, 1.36-strict")
-    parser.add_argument("--arch", default="amd64", choices=sorted(ARCHITECTURES))
-    parser.add_argument("--output", type=Path, required=True, help="the folder to fill")
-    given = parser.parse_args(arguments)
-    try:
-        build(Release(given.version, given.arch, given.output.resolve()))
-    except BuildError as error:
-        print(f"build.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_builder(arguments, __doc__ or "", "1.36", ARCHITECTURES, lambda *given: build(Release(*given)))
 
 
 def build(release: Release) -> None:

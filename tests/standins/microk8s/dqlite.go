@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -409,24 +408,8 @@ func askDqlite(address, path string, message, reply any, timeout time.Duration) 
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(message)
-	if err != nil {
-		return err
-	}
 	client := &http.Client{Timeout: timeout, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
-	response, err := client.Post("https://"+address+path, "application/json", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != 200 {
-		return errors.New(strings.TrimSpace(string(content)))
-	}
-	return json.Unmarshal(content, reply)
+	return kube.Exchange(client, "https://"+address+path, message, reply)
 }
 
 // runDqlite is the tool: `dqlite -s file://cluster.yaml -c CRT -k KEY -f json k8s .cluster`.

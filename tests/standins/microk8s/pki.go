@@ -105,13 +105,7 @@ func loadAuthority(name string) (*kube.Authority, error) {
 func sign(by *kube.Authority, made *x509.Certificate, hosts []string, public crypto.PublicKey) ([]byte, error) {
 	made.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
 	made.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	for _, host := range hosts {
-		if ip := net.ParseIP(host); ip != nil {
-			made.IPAddresses = append(made.IPAddresses, ip)
-		} else {
-			made.DNSNames = append(made.DNSNames, host)
-		}
-	}
+	kube.NameHosts(made, hosts)
 	der, err := x509.CreateCertificate(rand.Reader, made, by.Cert, public, by.Key)
 	if err != nil {
 		return nil, err
