@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from bootstrap.distros import find_driver
-from bootstrap.distros.kubeadm.layout import JOIN, PKI, RUNTIME_FILES
+from bootstrap.distros.kubeadm.layout import BINARIES, CONTAINERD_CONFIG, JOIN, PKI, ROUTES, RUNTIME_FILES
 from bootstrap.distros.kubeadm.payloads import PKI_FILES
 from bootstrap.distros.kubeadm.probes import API_MANIFEST, CA, KUBELET_CONF, UNFINISHED, parse_members
 from bootstrap.driver import PlanInput
 from bootstrap.errors import PlanRefusedError
-from bootstrap.model import Fetch, Inventory, Lock, LockedFile, Plan, Put, Record, Run, UnitFacts
+from bootstrap.model import Fetch, FileFacts, Inventory, Lock, LockedFile, Plan, Put, Record, Run, UnitFacts, digest
 from bootstrap.render import render
 from tests.kubeadm_native.inventories import load, seen
 
@@ -257,3 +257,22 @@ def test_an_upgrade_ignores_what_init_and_join_were_told_to_ignore(tmp_path: Pat
     scripts = [s.action.script for stage in made.stages for s in stage.steps if s.title.startswith("go to v1.36.3")]
     assert [script.split("upgrade ")[1].split()[0] for script in scripts] == ["apply", "node"]
     assert all("--ignore-preflight-errors=NumCPU,Mem" in script for script in scripts)
+
+
+@pytest.mark.parametrize(("changed", "disruption"), [(ROUTES, "none"), (CONTAINERD_CONFIG, "restart")])
+def test_a_plan_tells_of_a_restart_only_where_the_runtime_is_started_anew(
+    tmp_path: Path, changed: str, disruption: str
+) -> None:
+    inventory = load(tmp_path, "kubeadm: {runtime: packages, cni: bridge}\n")
+    others = (blank("two"), blank("three"))
+    found = {each.host: each for each in (member("one", "one"), *others)}
+    artifacts = render(inventory, DRIVER.templates(inventory, found, lock(inventory)))
+    texts = {each.path: each for each in artifacts if each.host == "one" and each.path != changed}
+    files = {p: FileFacts(digest(a.content), a.mode, a.owner, len(a.content), a.content) for p, a in texts.items()}
+    programs = {path: FileFacts("ab" * 32, "0755", "root:root", 7) for path in BINARIES.values()}
+    one = replace(member("one", "one"), files={**files, **programs})
+    made = plan(inventory, one, *others)
+    steps = [step for stage in made.stages for step in stage.steps if step.host == "one"]
+    assert [step.action.path for step in steps if isinstance(step.action, Put)][:1] == [changed]
+    (prepare,) = [step for step in steps if step.title.startswith("prepare the host")]
+    assert prepare.disruption.value == disruption

@@ -34,7 +34,7 @@ from bootstrap.distros.kubeadm.probes import API_MANIFEST, UNFINISHED
 from bootstrap.distros.kubeadm.upstream import part_version
 from bootstrap.facts import STATE_FOLDER, answers_api, has_trace
 from bootstrap.membership import Membership
-from bootstrap.model import Artifact, Disruption, Fetch, LockedFile, Run, Step, digest, digest_value
+from bootstrap.model import Artifact, Disruption, Fetch, LockedFile, Put, Run, Step, digest, digest_value
 from bootstrap.plan import fetch_step, lasting_content, put_steps
 
 # How the packaged runtime was before us: `reset` gives it back.
@@ -98,12 +98,17 @@ class HostState(Membership[Cluster]):
         steps += self._package_steps()
         reason = self._install_reason(steps)
         if reason:
-            disruption = Disruption.RESTART if self.is_member else Disruption.NONE
+            disruption = Disruption.RESTART if self.is_member and self._restarts(steps) else Disruption.NONE
             deadline = PULL_SECONDS if self._pulled else 600.0
             steps.append(
                 self.step(self._prepare_title, reason, Run(f"exec sh {SCRIPT}", deadline=deadline), disruption)
             )
         return tuple(steps)
+
+    def _restarts(self, steps: list[Step]) -> bool:
+        """Whether the script starts containerd anew: for a new program or configuration, or one that was yet to come in force."""
+        paths = {step.action.path for step in steps if isinstance(step.action, (Put, Fetch))}
+        return not paths or not paths.isdisjoint((CONTAINERD_CONFIG, RUNTIME_FILES["containerd"]))
 
     @cached_property
     def _pulled(self) -> Mapping[str, str]:
