@@ -14,14 +14,12 @@ from pathlib import Path
 import pytest
 from platformdirs import user_cache_path
 
-from tests.cluster.conftest import Repository
+from tests.cluster.conftest import Repository, make_repository
+from tests.cluster.distribution import K0S
 from tests.conftest import SandboxHosts
-from tests.programs import SUPPLIES
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1800)]
-SUPPLY = SUPPLIES["k0s"]
-VERSION = SUPPLY.versions[0]
-KUBECTL = "k0s kubectl"
+VERSION = K0S.version
 CONTROLLERS = ("h1", "h2", "h3")
 # What k0s needs beside others on one machine's kernel, with cgroup v1 and nothing to pull images from. The network is
 # one that the hosts' own plugins make; nothing here sends packets through it.
@@ -47,13 +45,8 @@ k0s:
 
 
 def make(root: Path, hosts: SandboxHosts, entries: str) -> Repository:
-    for name in ("inventories", "home", "state"):
-        (root / name).mkdir()
-    mirror = SUPPLY.find_mirror()
-    repository = Repository(root, hosts, mirror, {"BOOTSTRAP_MIRROR": str(mirror)})
-    head = f"schema: bootstrap/v1\ncluster: home\ndistro: k0s\nversion: {VERSION}\nmirror: {mirror}\narch: amd64\n"
-    login = f"ssh: {{user: ops, key: {hosts.key_path}}}\n"
-    repository.inventory.write_text(f"{head}{login}hosts:\n{entries}{NATIVE}")
+    repository = make_repository(root, hosts, K0S)
+    repository.inventory.write_text(f"{K0S.head(repository.mirror, hosts.key_path)}hosts:\n{entries}{NATIVE}")
     return repository
 
 
@@ -69,11 +62,6 @@ def members(home: Repository, asked: str) -> set[str]:
     """Addresses of etcd's members."""
     found = json.loads(home.hosts.ssh(asked, "timeout 20 k0s etcd member-list"))["members"]
     return {url.partition("://")[2].rpartition(":")[0] for url in found.values()}
-
-
-def nodes(home: Repository, asked: str) -> dict[str, dict]:
-    items = json.loads(home.hosts.ssh(asked, f"{KUBECTL} get --raw /api/v1/nodes"))["items"]
-    return {item["metadata"]["name"]: item for item in items}
 
 
 def addresses(home: Repository, *names: str) -> set[str]:
@@ -97,7 +85,7 @@ def test_three_controllers_vote_and_only_the_worker_has_a_node(home: Repository)
     home.run("lock")
     home.apply()
     assert members(home, "h1") == addresses(home, *CONTROLLERS)
-    assert set(nodes(home, "h1")) == {"h4"}
+    assert set(home.nodes("h1")) == {"h4"}
     assert home.plan_is_empty()
 
 
@@ -111,13 +99,13 @@ def test_no_token_stays_on_a_host_or_in_the_cluster(home: Repository) -> None:
 
 
 def test_the_first_controller_wiped_leaves_etcd_before_it_joins_the_cluster_that_lives_on(home: Repository) -> None:
-    before = nodes(home, "h2")["h4"]["metadata"]["uid"]
+    before = home.nodes("h2")["h4"]["metadata"]["uid"]
     wipe(home, "h1")
     shown = home.run("plan", code=None).text
     assert shown.index("take its stale member out of etcd") < shown.index("make a join token for a controller")
     home.apply()
     assert members(home, "h2") == addresses(home, *CONTROLLERS)
-    assert nodes(home, "h2")["h4"]["metadata"]["uid"] == before, "a second cluster was founded"
+    assert home.nodes("h2")["h4"]["metadata"]["uid"] == before, "a second cluster was founded"
     assert home.plan_is_empty()
 
 
@@ -136,7 +124,7 @@ def test_workers_of_a_control_plane_that_is_gone_are_reset_and_joined(home: Repo
     shown = home.run("plan", code=None).text
     assert "its kubelet trusts the CA of a control plane that is gone" in " ".join(shown.split())
     home.apply()
-    assert set(nodes(home, "h1")) == {"h4"}
+    assert set(home.nodes("h1")) == {"h4"}
     assert home.plan_is_empty()
 
 
@@ -226,7 +214,7 @@ def dry_run(pair: Repository, k0sctl: str) -> list[str]:
     A worker whose Node is not Ready just then would be joined again; a new Node loses that once, 50 s after it came
     (seen with 1.36: it is back within seconds).
     """
-    wait = f"for i in $(seq 90); do [ $({KUBECTL} get nodes --no-headers | awk '$2 == \"Ready\" && $4 ~ /m/' | wc -l) = 2 ] && exit; sleep 2; done; exit 1"
+    wait = f"for i in $(seq 90); do [ $({K0S.kubectl} get nodes --no-headers | awk '$2 == \"Ready\" && $4 ~ /m/' | wc -l) = 2 ] && exit; sleep 2; done; exit 1"
     pair.hosts.ssh("h1", wait, timeout=300)
     said = run_k0sctl(pair, k0sctl, "apply", "--dry-run", config=write_k0sctl(pair))
     actions = [line.partition(" - ")[2] for line in said.splitlines() if line.startswith("dry-run:  - ")]

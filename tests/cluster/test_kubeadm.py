@@ -4,65 +4,23 @@ import json
 from pathlib import Path
 
 import pytest
-from platformdirs import user_cache_path
 
-from tests.cluster.conftest import Repository, snapshot, tree
+from tests.cluster.conftest import Repository, make_repository, snapshot, tree
+from tests.cluster.distribution import KUBEADM
 from tests.conftest import SandboxHosts
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1800)]
-VERSION, NEXT_VERSION = "v1.36.3", "v1.36.4"
+VERSION, NEXT_VERSION = KUBEADM.version, "v1.36.4"
 BUILD = Path("tests/kubernetes/build.py")
-KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 TREES: dict[str, set[str]] = {}
-# Everything below `kubeadm` is what a kubelet needs beside others on one machine's kernel, with cgroup v1.
-INVENTORY = """
-schema: bootstrap/v1
-cluster: home
-distro: kubeadm
-version: {version}
-mirror: {mirror}
-ssh: {{user: ops, key: {key}}}
-arch: amd64
-hosts:
-  h1: {{address: {h1}, role: controller+worker}}
-  h2: {{address: {h2}, labels: {{disk: ssd}}}}
-kubeadm:
-  cni: bridge
-  runtime: packages
-  runtime_options: {{restrict_oom_score_adj: true, load_modules: false}}
-  node: {{ignorePreflightErrors: [SystemVerification]}}
-  kubelet: {{failCgroupV1: false}}
-  # Without br_netfilter, answers inside of one bridge come back past the host: masquerading sends them through it.
-  proxy: {{mode: nftables, nftables: {{masqueradeAll: true}}, conntrack: {{maxPerCore: 0}}}}
-  cluster: {{encryptionAlgorithm: ECDSA-P256}}
-  # An API server that is to end waits for those who watch, 30 s each time.
-  patches: {{kube-apiserver0+strategic.yaml: "spec: {{terminationGracePeriodSeconds: 3}}"}}
-"""
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts) -> Repository:
-    """A repository for the Kubernetes that tests/kubernetes/build.py has built on this machine."""
-    folder = user_cache_path("bootstrap") / "kubernetes"
-    if not (
-        folder / VERSION / "bin/linux/amd64/kubeadm"
-    ).is_file():  # hosts have no way out, so it is built before they are up
-        pytest.skip(
-            f"no real Kubernetes is here; this builds it: {BUILD} --version {VERSION} --output {folder / VERSION}"
-        )
-    root = tmp_path_factory.mktemp("kubeadm")
-    for name in ("inventories", "home", "state"):
-        (root / name).mkdir()
-    repository = Repository(root, sandbox_hosts, folder, {"BOOTSTRAP_MIRROR": str(folder)})
-    addresses = {name: sandbox_hosts.address(name) for name in ("h1", "h2")}
-    text = INVENTORY.format(version=VERSION, mirror=folder, key=sandbox_hosts.key_path, **addresses)
-    repository.inventory.write_text(text.lstrip())
+    repository = make_repository(tmp_path_factory.mktemp("kubeadm"), sandbox_hosts, KUBEADM)
+    repository.write_topology(1, 1)
+    repository.change_host("h2", "labels: {disk: ssd}")
     return repository
-
-
-def nodes(home: Repository) -> dict[str, dict]:
-    items = json.loads(home.hosts.ssh("h1", f"{KUBECTL} get --raw /api/v1/nodes"))["items"]
-    return {item["metadata"]["name"]: item for item in items}
 
 
 def test_a_real_control_plane_and_a_worker_come_up_verified(home: Repository) -> None:
@@ -71,7 +29,7 @@ def test_a_real_control_plane_and_a_worker_come_up_verified(home: Repository) ->
     home.run("lock")
     TREES.update({host: tree(home.hosts, host) for host in ("h1", "h2")})
     home.apply()
-    found = nodes(home)
+    found = home.nodes()
     assert set(found) == {"h1", "h2"}
     assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in found.values()} == {VERSION}
     assert found["h2"]["metadata"]["labels"]["disk"] == "ssd"
@@ -104,17 +62,17 @@ def test_a_changed_argument_reaches_the_config_map_and_the_running_api(home: Rep
     home.inventory.write_text(text.replace("cluster: {encryption", f"{argument}encryption"))
     home.apply()
     assert "--event-ttl=2h0m0s" in home.hosts.ssh("h1", "tr '\\0' ' ' < /proc/$(pidof kube-apiserver)/cmdline")
-    assert "2h0m0s" in home.hosts.ssh("h1", f"{KUBECTL} -n kube-system get configmap kubeadm-config -o yaml")
+    assert "2h0m0s" in home.hosts.ssh("h1", f"{KUBEADM.kubectl} -n kube-system get configmap kubeadm-config -o yaml")
     assert home.plan_is_empty()
 
 
 def test_a_wiped_worker_comes_back(home: Repository) -> None:
-    before = nodes(home)["h2"]["metadata"]["uid"]
+    before = home.nodes()["h2"]["metadata"]["uid"]
     home.hosts.wipe("h2")
     TREES["h2"] = tree(home.hosts, "h2")  # another machine from here on
     home.pin()
     home.apply()
-    assert nodes(home)["h2"]["metadata"]["uid"] != before
+    assert home.nodes()["h2"]["metadata"]["uid"] != before
     assert home.plan_is_empty()
 
 
@@ -129,7 +87,7 @@ def test_another_patch_release_goes_to_all_nodes_with_one_apply(home: Repository
     home.inventory.write_text(text.replace(f"version: {VERSION}", f"version: {NEXT_VERSION}"))
     home.run("lock")
     home.apply()
-    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes(home).values()} == {NEXT_VERSION}
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in home.nodes().values()} == {NEXT_VERSION}
     images = home.hosts.ssh("h1", "grep -h 'image: registry.k8s.io/kube-' /etc/kubernetes/manifests/*.yaml")
     assert {line.rpartition(":")[2] for line in images.splitlines()} == {NEXT_VERSION}
     assert home.plan_is_empty()
@@ -139,7 +97,7 @@ def test_an_init_that_did_not_end_is_undone_and_done_again(home: Repository) -> 
     home.hosts.ssh("h1", "kubeadm reset -f >/dev/null 2>&1; mkdir -p /etc/kubernetes/manifests /var/lib/etcd/member")
     home.hosts.ssh("h1", "touch /etc/kubernetes/manifests/kube-apiserver.yaml /var/lib/bootstrap/unfinished")
     home.apply()
-    assert set(nodes(home)) == {"h1", "h2"}
+    assert set(home.nodes()) == {"h1", "h2"}
     assert home.plan_is_empty()
 
 

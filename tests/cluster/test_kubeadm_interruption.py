@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.conftest import Repository
 from tests.cluster.test_interruption import converge, sabotage
-from tests.cluster.test_kubeadm import home, nodes
+from tests.cluster.test_kubeadm import home
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow, pytest.mark.timeout(7200)]
 EVERYBODY = ("h1", "h2")
@@ -66,7 +66,7 @@ def test_a_run_killed_in_init_then_before_join_then_in_join_converges(home: Repo
         interrupt(home, host, title, lambda process: process.send_signal(signal.SIGKILL))
         settle(home, host)
     converge(home, "killed three times")
-    assert set(nodes(home)) == set(EVERYBODY)
+    assert set(home.nodes()) == set(EVERYBODY)
 
 
 def test_a_host_that_loses_power_in_init_or_join_is_undone_and_taken_again(home: Repository) -> None:
@@ -75,7 +75,7 @@ def test_a_host_that_loses_power_in_init_or_join_is_undone_and_taken_again(home:
         interrupt(home, host, title, lambda _, host=host: home.hosts.sandbox.cut(host))
         home.hosts.sandbox.start(host)
     converge(home, "two hosts lost power")
-    assert set(nodes(home)) == set(EVERYBODY)
+    assert set(home.nodes()) == set(EVERYBODY)
 
 
 @pytest.mark.skipif(os.environ.get("BOOTSTRAP_SWEEP") != "1", reason="hours: BOOTSTRAP_SWEEP=1 tries every boundary")

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platformdirs import user_cache_path
 
 from bootstrap.sandbox.layout import GATEWAY
-from tests.cluster.conftest import Repository, tree
-from tests.cluster.test_kubeadm import BUILD, INVENTORY, VERSION
+from tests.cluster.conftest import Repository, make_repository, tree
+from tests.cluster.distribution import KUBEADM
 from tests.conftest import SandboxHosts
 from tests.standins.debian import Key, add_package, missing_tools, serve_folder, sign
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1800)]
+VERSION = KUBEADM.version
 NAMES = ("kubeadm", "kubelet", "kubectl")
 PACKAGE = f"{VERSION[1:]}-1.1"
 LATER = "1.36.99-1.1"
@@ -31,9 +31,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Key, Key]:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory, keys: tuple[Key, Key]) -> Iterator[str]:
     """Packages of the built programs, and of a later release that nobody asked for."""
-    built = user_cache_path("bootstrap") / "kubernetes" / VERSION
-    if not (built / "bin/linux/amd64/kubeadm").is_file():
-        pytest.skip(f"no real Kubernetes is here; this builds it: {BUILD} --version {VERSION} --output {built}")
+    built = KUBEADM.supply.find_mirror() / VERSION
     folder = tmp_path_factory.mktemp("packages")
     for name in NAMES:
         add_package(folder, name, PACKAGE, built / "bin/linux/amd64" / name)
@@ -48,18 +46,12 @@ def home(
     tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts, url: str, keys: tuple[Key, Key]
 ) -> Repository:
     """A repository for one controller; its mirror serves for the images alone."""
-    root = tmp_path_factory.mktemp("packaged")
-    for name in ("inventories", "home", "state", "keys"):
-        (root / name).mkdir()
-    mirror = user_cache_path("bootstrap") / "kubernetes"
-    repository = Repository(root, sandbox_hosts, mirror, {"BOOTSTRAP_MIRROR": str(mirror)})
-    text = INVENTORY.format(
-        version=VERSION, mirror=mirror, key=sandbox_hosts.key_path, h1=sandbox_hosts.address("h1"), h2=""
-    )
-    lines = [line for line in text.strip().splitlines() if not line.startswith("  h2:")]
+    repository = make_repository(tmp_path_factory.mktemp("packaged"), sandbox_hosts, KUBEADM)
     given = f"{{url: '{url}', key: '${{file:keys/kubernetes.asc}}'}}"
-    repository.inventory.write_text("\n".join([*lines, "  programs: packages", f"  repository: {given}", ""]))
-    (root / "keys/kubernetes.asc").write_text(keys[1].public)
+    native = f"{KUBEADM.native.rstrip()}\n  programs: packages\n  repository: {given}\n"
+    repository.write_topology(1, 0, native=native)
+    (repository.root / "keys").mkdir()
+    (repository.root / "keys/kubernetes.asc").write_text(keys[1].public)
     sandbox_hosts.wipe("h1")
     repository.pin()
     repository.run("lock")

@@ -3,29 +3,26 @@
 from collections.abc import Iterator
 
 import pytest
-from platformdirs import user_cache_path
 
 from bootstrap.distros.kubeadm.images import list_images
 from bootstrap.inventory import load_inventory
 from bootstrap.lock import format_lock, manifest_url, parse_lock, replace_files
 from bootstrap.model import LockedFile
 from bootstrap.sandbox.layout import GATEWAY
-from tests.cluster.conftest import Done, Repository
-from tests.cluster.test_kubeadm import BUILD, INVENTORY, VERSION
+from tests.cluster.conftest import Done, Repository, make_repository
+from tests.cluster.distribution import KUBEADM
 from tests.conftest import SandboxHosts
 from tests.standins.registry import ArchiveRegistry, serve_archive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1800)]
+VERSION = KUBEADM.version
 ARCHIVE = "kubernetes-images-amd64.tar"
 IMAGES = "ctr --namespace k8s.io images list | awk 'NR > 1 { print $1, $3 }'"
 
 
 @pytest.fixture(scope="module")
 def registry() -> Iterator[ArchiveRegistry]:
-    built = user_cache_path("bootstrap") / "kubernetes" / VERSION
-    if not (built / ARCHIVE).is_file():
-        pytest.skip(f"no real Kubernetes is here; this builds it: {BUILD} --version {VERSION} --output {built}")
-    with serve_archive(built / ARCHIVE, (GATEWAY, 0)) as registry:
+    with serve_archive(KUBEADM.supply.find_mirror() / VERSION / ARCHIVE, (GATEWAY, 0)) as registry:
         yield registry
 
 
@@ -34,19 +31,12 @@ def home(
     tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts, registry: ArchiveRegistry
 ) -> Repository:
     """A repository for one controller, whose mirror holds programs and no images."""
-    root = tmp_path_factory.mktemp("registry")
-    for name in ("inventories", "home", "state"):
-        (root / name).mkdir()
-    mirror = root / "mirror" / VERSION
-    mirror.mkdir(parents=True)
-    (mirror / "bin").symlink_to(registry.archive.parent / "bin")
-    repository = Repository(root, sandbox_hosts, root / "mirror", {"BOOTSTRAP_MIRROR": str(root / "mirror")})
-    text = INVENTORY.format(
-        version=VERSION, mirror=root / "mirror", key=sandbox_hosts.key_path, h1=sandbox_hosts.address("h1"), h2=""
-    )
-    lines = [line for line in text.strip().splitlines() if not line.startswith("  h2:")]
+    repository = make_repository(tmp_path_factory.mktemp("registry"), sandbox_hosts, KUBEADM)
+    repository.mirror = repository.root / "mirror"
+    (repository.mirror / VERSION).mkdir(parents=True)
+    (repository.mirror / VERSION / "bin").symlink_to(registry.archive.parent / "bin")
     server = f"{{server: 'http://{GATEWAY}:{registry.server_address[1]}'}}"
-    repository.inventory.write_text("\n".join([*lines, f"  registries: {{registry.k8s.io: {server}}}", ""]))
+    repository.write_topology(1, 0, native=f"{KUBEADM.native.rstrip()}\n  registries: {{registry.k8s.io: {server}}}\n")
     sandbox_hosts.wipe("h1")
     repository.pin()
     repository.run("lock")

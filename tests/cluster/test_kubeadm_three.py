@@ -3,19 +3,18 @@
 import json
 import os
 import subprocess
-import tarfile
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from platformdirs import user_cache_path
 
-from tests.cluster.conftest import Repository
+from tests.cluster.conftest import Repository, make_repository
+from tests.cluster.distribution import KUBEADM
 from tests.conftest import SandboxHosts
 from tests.kubernetes.packing import kube_vip_name
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1800)]
-VERSION, NEXT_VERSION = "v1.36.3", "v1.36.4"
+VERSION, NEXT_VERSION = KUBEADM.version, "v1.36.4"
 BUILD = Path("tests/kubernetes/build.py")
 MAKE_PKI = Path(__file__).parents[2] / "examples/kubeadm/make-pki.sh"
 SWEEP = os.environ.get("BOOTSTRAP_SWEEP") == "1"
@@ -28,59 +27,15 @@ AUTHORITIES = (
     *("ca.crt", "ca.key", "etcd/ca.crt", "etcd/ca.key"),
     *("front-proxy-ca.crt", "front-proxy-ca.key", "sa.key", "sa.pub"),
 )
-INVENTORY = """
-schema: bootstrap/v1
-cluster: home
-distro: kubeadm
-version: {version}
-mirror: {mirror}
-endpoint: {endpoint}
-secrets: secrets.yaml
-ssh: {{user: ops, key: {key}}}
-arch: amd64
-hosts:
-  h1: {{address: {h1}, role: controller+worker}}
-  h2: {{address: {h2}, role: controller+worker}}
-  h3: {{address: {h3}, role: controller+worker}}
-  h4: {{address: {h4}}}
-kubeadm:
-  cni: bridge
-  runtime: packages
-  vip: {{interface: eth0}}
-  versions: {{kube-vip: {kube_vip}}}
-  runtime_options: {{restrict_oom_score_adj: true, load_modules: false}}
-  node: {{ignorePreflightErrors: [SystemVerification]}}
-  kubelet: {{failCgroupV1: false}}
-  proxy: {{mode: nftables, nftables: {{masqueradeAll: true}}, conntrack: {{maxPerCore: 0}}}}
-  cluster: {{encryptionAlgorithm: ECDSA-P256}}
-  # An API server that is to end waits for those who watch, 30 s each time.
-  patches: {{kube-apiserver0+strategic.yaml: "spec: {{terminationGracePeriodSeconds: 3}}"}}
-"""
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, sandbox_hosts: SandboxHosts) -> Repository:
-    """A repository for the Kubernetes that tests/kubernetes/build.py has built on this machine."""
-    folder = user_cache_path("bootstrap") / "kubernetes"
-    archive = folder / VERSION / "kubernetes-images-amd64.tar"
-    if not archive.is_file() or kube_vip_name() not in list_images(archive):
-        pytest.skip(f"no Kubernetes with kube-vip is here: {BUILD} --version {VERSION} --output {folder / VERSION}")
-    root = tmp_path_factory.mktemp("three")
-    for name in ("inventories", "home", "state"):
-        (root / name).mkdir()
-    repository = Repository(root, sandbox_hosts, folder, {"BOOTSTRAP_MIRROR": str(folder)})
-    addresses = {name: sandbox_hosts.address(name) for name in EVERYBODY}
-    fields = {"kube_vip": kube_vip_name().rpartition(":v")[2], "endpoint": ENDPOINT}
-    text = INVENTORY.format(version=VERSION, mirror=folder, key=sandbox_hosts.key_path, **addresses, **fields)
-    repository.inventory.write_text(text.lstrip())
+    repository = make_repository(tmp_path_factory.mktemp("three"), sandbox_hosts, KUBEADM)
+    vip = f"  vip: {{interface: eth0}}\n  versions: {{kube-vip: {kube_vip_name().rpartition(':v')[2]}}}\n"
+    head = f"endpoint: {ENDPOINT}\nsecrets: secrets.yaml\n"
+    repository.write_topology(3, 1, native=f"{KUBEADM.native.rstrip()}\n{vip}", head=head)
     return repository
-
-
-def list_images(archive: Path) -> set[str]:
-    with tarfile.open(archive) as tar:
-        index = tar.extractfile("index.json")
-        assert index is not None
-        return {each["annotations"]["io.containerd.image.name"] for each in json.load(index)["manifests"]}
 
 
 def ask(home: Repository, words: str, host: str = "h2") -> str:
